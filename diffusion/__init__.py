@@ -1,0 +1,1 @@
+"""Generative models: text to radiograph and text to CT."""

@@ -1,0 +1,1 @@
+"""Radiographs from CT: geometry, attenuation, projector, projected masks, presentation."""

@@ -1,0 +1,165 @@
+"""From a CT and its label map to line integrals and to the thickness of every structure, for any number of views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from synth.core.errors import InputError
+from synth.core.volume import Labels, Volume, same_grid
+from synth.drr.attenuation import stored_attenuation, water_attenuation
+from synth.drr.body import volume_corners
+from synth.kernels.project import Method, Model, prepare, project, project_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from synth.drr.geometry import Camera
+
+__all__ = ["Backend", "Projector", "Radiograph", "choose_backend"]
+
+Backend: TypeAlias = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """What one view of one body gives.
+
+    Attributes:
+        camera: The view.
+        line_integral: (h, w) float32, ∫μ dl, dimensionless: −log of the transmission.
+        thickness: Structure → (h, w) float32, mm along each ray; structures the view does not meet are left out.
+    """
+
+    camera: Camera
+    line_integral: NDArray[np.float32]
+    thickness: dict[str, NDArray[np.float32]]
+
+    def masks(self, *, min_thickness_mm: float = 0.0) -> dict[str, NDArray[np.bool_]]:
+        """Structure → (h, w) bool, where its thickness exceeds `min_thickness_mm`; structures may overlap."""
+        masks = {name: thickness > min_thickness_mm for name, thickness in self.thickness.items()}
+        return {name: mask for name, mask in masks.items() if mask.any()}
+
+
+class Projector:
+    """Projects one body.
+
+    The volume is laid out for the kernels once; every call to `radiographs` uses it again.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        labels: Labels | None = None,
+        *,
+        energy_kev: float = 60.0,
+        backend: Backend = "auto",
+        method: Method = "auto",
+        model: Model = "trilinear",
+    ) -> None:
+        """Prepares the volume.
+
+        Args:
+            volume: The CT.
+            labels: Structures to project, on the CT's grid.
+            energy_kev: Photon energy of the monochromatic beam.
+            backend: Where to run: "cuda" needs a GPU and CuPy, "auto" takes it where present.
+            method: See synth.kernels.project.
+            model: See synth.kernels.project.
+
+        Raises:
+            InputError: Labels on another grid, an energy out of range, or no GPU where one is asked for.
+        """
+        if labels is not None and not same_grid(volume, labels):
+            raise InputError(f"{labels.name}: the label map is not on the grid of {volume.name}")
+        self._corners = volume_corners(volume)
+        self._scale = water_attenuation(energy_kev) / 1000
+        self._method, self._model = method, model
+        to_device = _device_array(choose_backend(backend))
+        self._volume = prepare(to_device(stored_attenuation(volume.hu)), volume.affine)
+        self._labels = labels
+        self._label_array = None if labels is None else to_device(labels.array)
+
+    def line_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
+        """∫μ dl along every ray: (V, h, w), dimensionless; all cameras of one size.
+
+        Raises:
+            InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses.
+        """
+        packed, shape = self._checked(cameras)
+        images = project(self._volume, packed, shape, method=self._method, model=self._model)
+        return _to_host(images[:, 0] * np.float32(self._scale))
+
+    def thickness(self, camera: Camera) -> dict[str, NDArray[np.float32]]:
+        """Structure → (h, w), mm along each ray, for the structures that the view meets."""
+        if self._labels is None:
+            return {}
+        packed, shape = self._checked([camera])
+        names = self._labels.names
+        lengths = project_labels(self._label_array, self._labels.affine, packed, shape, max(names, default=0) + 1)[0]
+        met = _to_host(lengths.max(axis=(1, 2)) > 0)
+        return {names[label]: _to_host(lengths[label]) for label in sorted(names) if met[label]}
+
+    def radiographs(self, cameras: Sequence[Camera]) -> list[Radiograph]:
+        """Line integrals and structures of every view."""
+        integrals = self.line_integrals(cameras)
+        return [
+            Radiograph(camera, image, self.thickness(camera)) for camera, image in zip(cameras, integrals, strict=True)
+        ]
+
+    def _checked(self, cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+        if not cameras or len({camera.shape for camera in cameras}) != 1:
+            raise InputError("cameras of one call must be at least one and all of one image size")
+        for camera in cameras:
+            _check_sees(camera, self._corners)
+        return np.stack([camera.packed for camera in cameras]), cameras[0].shape
+
+
+def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:
+    """Where to run: "auto" is "cuda" where CuPy finds a GPU, else "cpu".
+
+    Raises:
+        InputError: "cuda" without CuPy or without a GPU, or an unknown name.
+    """
+    if backend not in ("auto", "cpu", "cuda"):
+        raise InputError(f"backend must be auto, cpu or cuda, got {backend!r}")
+    if backend == "cpu":
+        return "cpu"
+    try:
+        import cupy
+
+        found = bool(cupy.cuda.is_available())
+    except ImportError:
+        found = False
+    if backend == "cuda" and not found:
+        raise InputError("backend cuda: no GPU with CuPy was found; install radsynth[cuda], or use --backend cpu")
+    return "cuda" if found else "cpu"
+
+
+def _check_sees(camera: Camera, corners: NDArray[np.float64]) -> None:
+    """Refuses a source inside the volume's box, and a detector that its shadow misses."""
+    low, high = corners.min(0), corners.max(0)
+    if ((camera.source > low) & (camera.source < high)).all():
+        raise InputError(f"view {camera.name}: the source is inside the volume; move it farther away (--sid, --sdd)")
+    pixels = camera.to_pixels(corners)
+    if np.isnan(pixels).any():
+        return  # part of the volume lies beside or behind the source: its shadow has no finite bounds
+    h, w = camera.shape
+    if (pixels.max(0) < -0.5).any() or (pixels.min(0) > [w - 0.5, h - 0.5]).any():
+        raise InputError(f"view {camera.name}: the detector misses the volume; check its position and size")
+
+
+def _device_array(backend: Literal["cpu", "cuda"]) -> Any:
+    if backend == "cpu":
+        return np.asarray
+    import cupy
+
+    return cupy.asarray
+
+
+def _to_host(array: Any) -> NDArray[Any]:
+    return array if isinstance(array, np.ndarray) else array.get()

@@ -1,0 +1,203 @@
+"""The ray-casting kernels on an NVIDIA GPU, through CuPy: CuPy arrays in, CuPy arrays out.
+
+The functions have the names and signatures of their CPU twins. Importing this module needs no GPU and no
+CuPy; calling a function does, and `unavailable` says beforehand whether it would work.
+
+`joseph` copies a volume into a texture, which takes as much memory again (a third more for three channels).
+The texture is kept while the array lives, so that further views of it cost no copy. After changing an array in
+place call `forget`.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synth.kernels import _launch
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["exact", "forget", "joseph", "label_lengths", "unavailable"]
+
+# No fast-math: all that is slow and exact here runs once a ray, in double, which fast-math leaves alone.
+_OPTIONS = ("--std=c++17",)
+
+
+@functools.cache
+def unavailable() -> str:
+    """Say why this machine cannot run the kernels; empty where it can."""
+    try:
+        cupy = _cupy()
+    except ImportError as error:
+        return f"CuPy cannot be imported ({_first_line(error)}); install the extra 'cuda'"
+    try:
+        return "" if cupy.cuda.runtime.getDeviceCount() else "no CUDA device"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no CUDA device ({_first_line(error)})"
+
+
+def joseph(volume: Any, axes: Any, cameras: Any, metric: Any, shape: tuple[int, int], precise: bool = False) -> Any:
+    """Integrate by Joseph's method: one bilinear sample per slice, from a hardware texture.
+
+    Args:
+        volume: (C, z, y, x) float32 or uint16, C-contiguous, on the GPU; voxel i is centred at coordinate i.
+        axes: (V,) slicing axis of each view: 0 x, 1 y, 2 z. Others count as z.
+        cameras: (V, 4, 3) in voxel index coordinates (x, y, z): source, centre of pixel (0, 0), step along
+            u (one column), step along v (one row).
+        metric: (3, 3), index vectors to millimetres.
+        shape: (h, w) of the image in pixels.
+        precise: weigh neighbours in float32. Otherwise the hardware rounds the weights to 1/256, which moves
+            a sample by up to 1/512 of the difference of its neighbours along each axis, and those of a
+            uint16 volume to whole stored units.
+
+    Returns:
+        (V, C, h, w) float32 in value·mm, from source to pixel. A ray in a slice, which crosses none, gives 0.
+
+    Raises:
+        TypeError: volume is not a CuPy array.
+        ValueError: an array has another shape, type or order.
+    """
+    with _device_of(volume, "volume"):
+        return _launch.joseph(_GPU, volume, axes, cameras, metric, shape, precise)
+
+
+def exact(volume: Any, cameras: Any, metric: Any, shape: tuple[int, int], model: str) -> Any:
+    """Integrate a field exactly, in double; for checks, and where speed matters less.
+
+    Args:
+        volume: (C, z, y, x) float32 or uint16, C-contiguous, on the GPU.
+        cameras: (V, 4, 3), as for `joseph`.
+        metric: (3, 3), index vectors to millimetres.
+        shape: (h, w) of the image in pixels.
+        model: "box" (a voxel is a box of one value) or "trilinear" (interpolated between voxel centres,
+            falling to 0 over one voxel beyond the outermost).
+
+    Returns:
+        (V, C, h, w) float32 in value·mm, from source to pixel.
+
+    Raises:
+        TypeError: volume is not a CuPy array.
+        ValueError: an array has another shape, type or order, or model is neither of the two.
+    """
+    with _device_of(volume, "volume"):
+        return _launch.exact(_GPU, volume, cameras, metric, shape, model)
+
+
+def label_lengths(labels: Any, cameras: Any, metric: Any, shape: tuple[int, int], n_labels: int) -> Any:
+    """Measure the path of every ray inside every label.
+
+    Args:
+        labels: (z, y, x) uint8 or uint16, C-contiguous, on the GPU; label 0 is background.
+        cameras: (V, 4, 3), as for `joseph`.
+        metric: (3, 3), index vectors to millimetres.
+        shape: (h, w) of the image in pixels.
+        n_labels: L; labels from L on are left out.
+
+    Returns:
+        (V, L, h, w) float32 in mm; the row of label 0 is 0.
+
+    Raises:
+        TypeError: labels is not a CuPy array.
+        ValueError: an array has another shape, type or order, or n_labels is negative.
+    """
+    with _device_of(labels, "labels"):
+        return _launch.label_lengths(_GPU, labels, cameras, metric, shape, n_labels)
+
+
+def forget(volume: Any) -> None:
+    """Drop the textures of a volume, which changes to the array in place do not reach."""
+    for key in [key for key in _TEXTURES if key[:2] == (volume.device.id, volume.data.ptr)]:
+        _release(key)
+
+
+_TEXTURES: dict[tuple[Any, ...], dict[bool, Any]] = {}
+
+
+class _Gpu:
+    """`_launch.Device` on CuPy's current device and stream."""
+
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        cupy = _cupy()
+        return cupy.zeros(shape, cupy.float32)
+
+    def array(self, values: Any, dtype: type[np.generic]) -> Any:
+        cupy = _cupy()
+        return cupy.ascontiguousarray(cupy.asarray(values, dtype=dtype))
+
+    def texture(self, volume: Any, first: int, count: int, packed: int, linear: bool) -> Any:
+        key = (volume.device.id, volume.data.ptr, volume.shape, volume.dtype.str, first)
+        if key not in _TEXTURES:
+            _TEXTURES[key] = _make_textures(volume[first : first + count], packed)
+            # A view may die before the memory does: the textures live with the array that owns it.
+            owner = volume
+            while owner.base is not None:
+                owner = owner.base
+            weakref.finalize(owner, _release, key).atexit = False
+        return _TEXTURES[key][linear]
+
+    def launch(self, source: str, kernel: str, grid: tuple[int, int, int], args: tuple[Any, ...]) -> None:
+        module = _module(source, _cupy().cuda.Device().id)
+        module.get_function(kernel)(grid, (*_launch.BLOCK, 1), args)
+
+
+_GPU: _launch.Device = _Gpu()
+
+
+def _make_textures(channels: Any, packed: int) -> dict[bool, Any]:
+    """Copy (count, z, y, x) to a CUDA array of `packed` channels; textures over it by `linear`."""
+    cupy = _cupy()
+    texture, runtime = cupy.cuda.texture, cupy.cuda.runtime
+    count, depth, height, width = channels.shape
+    texels = channels
+    if packed > 1:
+        texels = cupy.zeros((depth, height, width, packed), channels.dtype)
+        texels[..., :count] = cupy.moveaxis(channels, 0, -1)
+    is_float = channels.dtype.kind == "f"
+    bits = [8 * channels.dtype.itemsize if k < packed else 0 for k in range(4)]
+    kind = runtime.cudaChannelFormatKindFloat if is_float else runtime.cudaChannelFormatKindUnsigned
+    array = texture.CUDAarray(texture.ChannelFormatDescriptor(*bits, kind), width, height, depth)
+    stream = cupy.cuda.get_current_stream()
+    array.copy_from(texels.reshape(depth, height, width * packed), stream)
+    stream.synchronize()  # another stream may read the texture next
+    resource = texture.ResourceDescriptor(runtime.cudaResourceTypeArray, cuArr=array)
+    read = runtime.cudaReadModeElementType if is_float else runtime.cudaReadModeNormalizedFloat
+    filters = {True: runtime.cudaFilterModeLinear, False: runtime.cudaFilterModePoint}
+    border = (runtime.cudaAddressModeBorder,) * 3
+    return {
+        linear: texture.TextureObject(resource, texture.TextureDescriptor(border, mode, read))
+        for linear, mode in filters.items()
+    }
+
+
+def _release(key: tuple[Any, ...]) -> None:
+    with _cupy().cuda.Device(key[0]) as device:
+        device.synchronize()  # a kernel may still be reading
+        _TEXTURES.pop(key, None)
+
+
+@functools.cache
+def _module(source: str, device: int) -> Any:
+    """Compile `source`.cu; `device`, the current one, is there to compile once for each."""
+    return _cupy().RawModule(code=Path(__file__).with_name(f"{source}.cu").read_text("utf-8"), options=_OPTIONS)
+
+
+@functools.cache
+def _cupy() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CuPy warns of a CUDA toolkit it cannot find and does not need here
+        import cupy
+    return cupy
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _device_of(array: Any, name: str) -> Any:
+    if not isinstance(array, _cupy().ndarray):
+        raise TypeError(f"{name}: expected a CuPy array, got {type(array).__module__}.{type(array).__qualname__}")
+    return array.device

@@ -1,0 +1,145 @@
+"""How the CUDA kernels are launched: their names, arguments, blocks and channel groups.
+
+What differs between a GPU and a C++ compiler that stands in for one is behind `Device`, so that this
+code, argument order included, is the same on both.
+
+Shapes and units are those of every ray-casting kernel: volumes (C, z, y, x), cameras (V, 4, 3) in voxel
+index coordinates (x, y, z), metric (3, 3) from index vectors to millimetres, images (V, C, h, w).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+__all__ = ["BLOCK", "CHANNELS", "KERNELS", "Device", "exact", "joseph", "label_lengths"]
+
+KERNELS: dict[str, tuple[str, ...]] = {
+    "joseph": tuple(f"joseph_{packed}{suffix}" for suffix in ("", "_precise") for packed in (1, 2, 4)),
+    "exact": tuple(f"exact_{model}_{stored}" for model in ("box", "trilinear") for stored in ("float32", "uint16")),
+    "labels": ("label_lengths_uint8", "label_lengths_uint16"),
+}
+"""The kernels of each `.cu` file, by its stem."""
+
+BLOCK = (8, 32)
+"""Threads of a block (u, v). Eight wide, a warp is a tile of 8 × 4 pixels: neighbours share cache lines."""
+
+CHANNELS = 4
+"""Channels that one launch integrates; more take several launches."""
+
+_PACKED = {1: 1, 2: 2, 3: 4, 4: 4}  # CUDA has no textures of three channels
+
+
+class Device(Protocol):
+    """What a launch needs of the machine that runs it."""
+
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """Return a float32 array of zeros on the device."""
+
+    def array(self, values: Any, dtype: type[np.generic]) -> Any:
+        """Return `values` on the device, C-contiguous, as `dtype`."""
+
+    def texture(self, volume: Any, first: int, count: int, packed: int, linear: bool) -> Any:
+        """Return a 3D texture of channels first … first + count − 1, packed with zeros to `packed`.
+
+        Border addressing, coordinates not normalised; 16-bit volumes read as fractions of 65535.
+        """
+
+    def launch(self, source: str, kernel: str, grid: tuple[int, int, int], args: tuple[Any, ...]) -> None:
+        """Run `kernel` of `source`.cu over `grid` blocks of `BLOCK`; scalars in args are numpy scalars."""
+
+
+def joseph(
+    device: Device, volume: Any, axes: Any, cameras: Any, metric: Any, shape: tuple[int, int], precise: bool
+) -> Any:
+    """Launch joseph.cu for every view and channel; see `synth.kernels._cuda.joseph`."""
+    _check_volume(volume)
+    cameras, metric = _check_cameras(device, cameras, metric)
+    axes = device.array(axes, np.int32)
+    if axes.shape != (len(cameras),):
+        raise ValueError(f"axes: expected shape ({len(cameras)},), one a view, got {axes.shape}")
+    scale = np.float32(65535 if volume.dtype == np.uint16 else 1)
+    image = device.zeros((len(cameras), len(volume), *shape))
+    for first, count in _groups(image):
+        packed = _PACKED[count]
+        texture = device.texture(volume, first, count, packed, not precise)
+        args = (
+            texture,
+            scale,
+            *_ints(*volume.shape[:0:-1]),
+            axes,
+            cameras,
+            metric,
+            *_ints(*shape, first, count, len(volume)),
+        )
+        kernel = f"joseph_{packed}_precise" if precise else f"joseph_{packed}"
+        device.launch("joseph", kernel, _grid(image), (*args, image))
+    return image
+
+
+def exact(device: Device, volume: Any, cameras: Any, metric: Any, shape: tuple[int, int], model: str) -> Any:
+    """Launch exact.cu for every view and channel; see `synth.kernels._cuda.exact`."""
+    _check_volume(volume)
+    cameras, metric = _check_cameras(device, cameras, metric)
+    if model not in ("box", "trilinear"):
+        raise ValueError(f"model: expected 'box' or 'trilinear', got {model!r}")
+    image = device.zeros((len(cameras), len(volume), *shape))
+    for first, count in _groups(image):
+        args = (volume, *_ints(*volume.shape[:0:-1]), cameras, metric, *_ints(*shape, first, count, len(volume)))
+        device.launch("exact", f"exact_{model}_{volume.dtype}", _grid(image), (*args, image))
+    return image
+
+
+def label_lengths(device: Device, labels: Any, cameras: Any, metric: Any, shape: tuple[int, int], n_labels: int) -> Any:
+    """Launch labels.cu for every view; see `synth.kernels._cuda.label_lengths`."""
+    if labels.ndim != 3 or labels.dtype not in (np.uint8, np.uint16) or not labels.flags.c_contiguous:
+        raise ValueError(
+            f"labels: expected a C-contiguous (z, y, x) array of uint8 or uint16, got {labels.dtype} {labels.shape}"
+        )
+    if n_labels < 0:
+        raise ValueError(f"n_labels: expected 0 or more, got {n_labels}")
+    cameras, metric = _check_cameras(device, cameras, metric)
+    image = device.zeros((len(cameras), n_labels, *shape))
+    if image.size and labels.size:
+        args = (labels, *_ints(*labels.shape[::-1]), cameras, metric, *_ints(*shape, n_labels), image)
+        device.launch("labels", f"label_lengths_{labels.dtype}", _grid(image), args)
+    return image
+
+
+def _check_volume(volume: Any) -> None:
+    if (
+        volume.ndim != 4
+        or volume.dtype not in (np.float32, np.uint16)
+        or not volume.flags.c_contiguous
+        or not volume.size
+    ):
+        raise ValueError(
+            "volume: expected a C-contiguous, non-empty (channel, z, y, x) array of float32 or uint16, "
+            f"got {volume.dtype} {volume.shape}"
+        )
+
+
+def _check_cameras(device: Device, cameras: Any, metric: Any) -> tuple[Any, Any]:
+    cameras = device.array(cameras, np.float64)
+    metric = device.array(metric, np.float64)
+    if cameras.ndim != 3 or cameras.shape[1:] != (4, 3):
+        raise ValueError(f"cameras: expected shape (views, 4, 3), got {cameras.shape}")
+    if metric.shape != (3, 3):
+        raise ValueError(f"metric: expected shape (3, 3), got {metric.shape}")
+    return cameras, metric
+
+
+def _groups(image: Any) -> list[tuple[int, int]]:
+    """List (first, count) of the channels of each launch; none for an image without pixels."""
+    channels = image.shape[1] if image.size else 0
+    return [(first, min(CHANNELS, channels - first)) for first in range(0, channels, CHANNELS)]
+
+
+def _grid(image: Any) -> tuple[int, int, int]:
+    views, _, height, width = image.shape
+    return -(-width // BLOCK[0]), -(-height // BLOCK[1]), views
+
+
+def _ints(*values: int) -> tuple[np.int32, ...]:
+    return tuple(np.int32(value) for value in values)

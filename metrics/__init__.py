@@ -1,0 +1,1 @@
+"""Scores of synthetic images against real ones."""

@@ -1,0 +1,144 @@
+"""`synth drr`: CT → radiographs with masks."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synth.cli.progress import progress
+from synth.core.errors import InputError
+
+if TYPE_CHECKING:
+    from synth.drr.geometry import Camera
+
+__all__ = ["command"]
+
+
+class _Backend(StrEnum):
+    AUTO, CPU, CUDA = "auto", "cpu", "cuda"
+
+
+class _Method(StrEnum):
+    AUTO, SLICES, RAYS = "auto", "slices", "rays"
+
+
+class _Model(StrEnum):
+    TRILINEAR, BOX = "trilinear", "box"
+
+
+def command(
+    cts: Annotated[list[Path], typer.Argument(metavar="CT...", help="DICOM folder, NIfTI, MHA/MHD or NRRD.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the dataset.")],
+    labels: Annotated[
+        list[Path] | None, typer.Option("--labels", metavar="MAP", help="Label map of each CT, in their order.")
+    ] = None,
+    label_names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of the labels, CSV or JSON [beside the map].")
+    ] = None,
+    views: Annotated[
+        str, typer.Option(metavar="LIST", help="pa, ap, lateral, rlateral, lao45, rao30cra20, lpo30, cau15, …")
+    ] = "pa,lateral",
+    cameras: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON of explicit cameras K, [R|t] instead of views.")
+    ] = None,
+    size: Annotated[str, typer.Option(metavar="N|HxW", help="Pixels.")] = "512",
+    energy: Annotated[float, typer.Option(metavar="KEV", help="Photon energy.")] = 60.0,
+    backend: Annotated[_Backend, typer.Option(help="Where to run.")] = _Backend.AUTO,
+    method: Annotated[_Method, typer.Option(help="Fast slices, or exact rays.")] = _Method.AUTO,
+    model: Annotated[_Model, typer.Option(help="What a voxel is.")] = _Model.TRILINEAR,
+    sdd: Annotated[
+        float | None, typer.Option(metavar="MM", help="Source–detector distance [1800 upright, 1000 AP and C-arm].")
+    ] = None,
+    sid: Annotated[
+        float | None, typer.Option(metavar="MM", help="Source–isocentre distance [detector behind the volume].")
+    ] = None,
+    fov: Annotated[
+        float | None, typer.Option(metavar="MM", help="Longer side of the detector [as the body needs].")
+    ] = None,
+    collimate: Annotated[str, typer.Option(metavar="L,R,T,B", help="Blades: mm covered at each side.")] = "0,0,0,0",
+    window: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="Line integrals shown black and white [from the picture].")
+    ] = None,
+    masks: Annotated[bool, typer.Option(help="Project the label maps.")] = True,
+    raw: Annotated[bool, typer.Option("--raw", help="Keep line integrals, thicknesses and cameras (.npz).")] = False,
+    dicom: Annotated[bool, typer.Option("--dicom", help="DICOM DX objects instead of 16-bit PNG.")] = False,
+    assume_hu: Annotated[bool, typer.Option("--assume-hu", help="Do not doubt that the voxels are HU.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Turn CT volumes into radiographs, with projected masks where label maps are given."""
+    from synth.dataset.drr import DrrJob
+    from synth.drr.presentation import Collimation, Window
+    from synth.drr.projector import choose_backend
+
+    shape = _shape(size)
+    job = DrrJob(
+        cts=tuple(cts),
+        labels=tuple(labels or ()),
+        label_names=label_names,
+        views=tuple(view for view in views.split(",") if view.strip()),
+        cameras=_cameras(cameras, shape) if cameras else (),
+        shape=shape,
+        energy_kev=energy,
+        backend=choose_backend(backend.value),
+        method=method.value,
+        model=model.value,
+        source_detector_mm=sdd,
+        source_isocentre_mm=sid,
+        field_of_view_mm=fov,
+        window=Window(*_numbers(window, 2, "--window")) if window else None,
+        collimation=Collimation(*_numbers(collimate, 4, "--collimate")),
+        masks=masks,
+        raw=raw,
+        check_hu=not assume_hu,
+    )
+    with progress(job.n_samples) as report:
+        for _ in job.run(output, resume=resume, image_format="dicom" if dicom else "png", warn=report.warn):
+            report.advance()
+    result = {"output": str(output), "cts": len(cts), "images": job.n_samples, "backend": job.backend}
+    print(json.dumps(result) if as_json else f"{job.n_samples} radiographs of {len(cts)} CT in {output}")
+
+
+def _shape(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if not (1 <= len(sides) <= 2 and all(side.isdigit() and 1 <= int(side) <= 8192 for side in sides)):
+        raise InputError(f"--size {text}: give pixels as N or HxW, each 1 to 8192")
+    return int(sides[0]), int(sides[-1])
+
+
+def _numbers(text: str, n: int, option: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != n:
+        raise InputError(f"{option} {text}: give {n} numbers with commas between them")
+    return numbers
+
+
+def _cameras(path: Path, shape: tuple[int, int]) -> tuple[Camera, ...]:
+    """Cameras from a JSON list of {"name", "K" (3×3), "world_to_camera" (4×4), "source_detector_mm"}."""
+    from synth.drr.geometry import Camera
+
+    try:
+        entries = json.loads(path.read_text())
+        return tuple(
+            Camera.from_matrix(
+                entry["K"],
+                entry["world_to_camera"],
+                shape,
+                source_detector_mm=float(entry["source_detector_mm"]),
+                name=str(entry.get("name", f"CAMERA{number}")),
+            )
+            for number, entry in enumerate(entries, start=1)
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f'{path}: expected a JSON list of {{"K", "world_to_camera", "source_detector_mm"}} ({error})'
+        ) from error

@@ -1,0 +1,251 @@
+"""Radiographs of CTs as the samples of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import synth
+from synth.core.errors import InputError
+from synth.core.reading import file_stem, read_labels, read_volume
+from synth.core.record import Mask, Record, Sample
+from synth.dataset.folder import DatasetFolder, ImageFormat
+from synth.drr.body import body_outline, volume_corners
+from synth.drr.presentation import Collimation, Window, present
+from synth.drr.projector import Backend, Projector, Radiograph
+from synth.drr.views import fit_camera, parse_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synth.core.volume import Labels, Volume
+    from synth.drr.geometry import Camera
+    from synth.kernels.project import Method, Model
+
+__all__ = ["DrrJob"]
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DrrJob:
+    """Which CTs to look at, from where, and what to keep.
+
+    Attributes:
+        cts: DICOM folders or files.
+        labels: One label map for each CT, or none.
+        label_names: A table of label names for all maps (CSV or JSON); default: a sidecar, or TotalSegmentator's.
+        views: View names, see synth.drr.views.parse_view.
+        cameras: Explicit cameras instead of named views.
+        shape: (h, w), pixels.
+        energy_kev: Photon energy.
+        backend: Where to run.
+        method: How to integrate, see synth.kernels.project.
+        model: What a voxel is, see synth.kernels.project.
+        source_detector_mm: Source–detector distance; default: the view's usual one.
+        source_isocentre_mm: Source–isocentre distance; default: the detector just behind the volume.
+        field_of_view_mm: Longer side of the detector; default: what the body needs.
+        window: Line integrals shown as black and white; default: from the picture.
+        collimation: Blades.
+        masks: Whether to project the label maps.
+        raw: Whether to keep line integrals, thicknesses and camera matrices.
+        check_hu: Whether to refuse volumes that do not look like HU.
+    """
+
+    cts: tuple[Path, ...]
+    labels: tuple[Path, ...] = ()
+    label_names: Path | None = None
+    views: tuple[str, ...] = ("pa", "lateral")
+    cameras: tuple[Camera, ...] = ()
+    shape: tuple[int, int] = (512, 512)
+    energy_kev: float = 60.0
+    backend: Backend = "auto"
+    method: Method = "auto"
+    model: Model = "trilinear"
+    source_detector_mm: float | None = None
+    source_isocentre_mm: float | None = None
+    field_of_view_mm: float | None = None
+    window: Window | None = None
+    collimation: Collimation = field(default_factory=Collimation)
+    masks: bool = True
+    raw: bool = False
+    check_hu: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.cts:
+            raise InputError("no CT given: name a DICOM folder, or a NIfTI, MHA or NRRD file")
+        if self.labels and len(self.labels) != len(self.cts):
+            raise InputError(f"{len(self.labels)} label maps for {len(self.cts)} CTs: give one each, in order")
+        for view in self.views:
+            parse_view(view)
+
+    @property
+    def samples_per_ct(self) -> int:
+        """Radiographs of each CT."""
+        return len(self.cameras) or len(self.views)
+
+    @property
+    def n_samples(self) -> int:
+        """Radiographs of all CTs."""
+        return len(self.cts) * self.samples_per_ct
+
+    @property
+    def names(self) -> list[str]:
+        """What to call each CT: its file's name without suffixes, numbered where two are alike."""
+        names: list[str] = []
+        for path in self.cts:
+            name = stem = file_stem(path)
+            number = 1
+            while name in names:
+                number += 1
+                name = f"{stem}-{number}"
+            names.append(name)
+        return names
+
+    def recipe(self) -> dict[str, Any]:
+        """All that decides the samples, as plain JSON without paths."""
+        cases = [
+            {"ct": name, "bytes": _size(ct)} | ({"labels_bytes": _size(self.labels[i])} if self.labels else {})
+            for i, (name, ct) in enumerate(zip(self.names, self.cts, strict=True))
+        ]
+        return {
+            "command": "drr",
+            "cases": cases,
+            "views": [] if self.cameras else [parse_view(view).name for view in self.views],
+            "cameras": [camera.packed.tolist() for camera in self.cameras],
+            "shape": list(self.shape),
+            "energy_kev": self.energy_kev,
+            "backend": self.backend,
+            "method": self.method,
+            "model": self.model,
+            "source_detector_mm": self.source_detector_mm,
+            "source_isocentre_mm": self.source_isocentre_mm,
+            "field_of_view_mm": self.field_of_view_mm,
+            "window": None if self.window is None else [self.window.low, self.window.high],
+            "collimation_mm": [getattr(self.collimation, side) for side in ("left", "right", "top", "bottom")],
+            "masks": self.masks and bool(self.labels),
+            "raw": self.raw,
+        }
+
+    def run(self, root: Path, *, resume: bool, image_format: ImageFormat, warn: Warn = lambda _: None) -> Iterator[int]:
+        """Makes the dataset at `root`, or what is missing of it; yields the index of every sample once it is safe.
+
+        Args:
+            root: The folder. Nothing is made there before the first radiograph has succeeded.
+            resume: Go on with what is there.
+            image_format: Format of the images.
+            warn: Called with what a reader mended or doubts.
+
+        Raises:
+            InputError: An input or the folder cannot be used; what was written stays and can be resumed.
+        """
+        for path in (*self.cts, *self.labels):
+            if not path.exists():
+                raise InputError(f"{path}: no such file or folder")
+
+        def begin() -> DatasetFolder:
+            return DatasetFolder.open(
+                root, self.recipe(), n_samples=self.n_samples, resume=resume, image_format=image_format
+            )
+
+        folder = begin() if resume else None
+        for sample in self.samples(folder.pending() if folder else range(self.n_samples), warn=warn):
+            folder = folder or begin()
+            folder.write(sample)
+            yield sample.index
+        assert folder is not None
+        folder.finish()
+
+    def samples(self, indices: Sequence[int], *, warn: Warn = lambda _: None) -> Iterator[Sample]:
+        """The samples of ascending indices; the next CT is read while the last one is projected."""
+        n = self.samples_per_ct
+        wanted = sorted({index // n for index in indices})
+        with ThreadPoolExecutor(1, thread_name_prefix="synth-read") as reader:
+            reading = [reader.submit(self._read, case) for case in wanted[:1]]
+            for position, case in enumerate(wanted):
+                volume, labels = reading.pop().result()
+                reading = [reader.submit(self._read, following) for following in wanted[position + 1 : position + 2]]
+                for line in volume.warnings:
+                    warn(f"{volume.name}: {line}")
+                projector, cameras = self._prepare(volume, labels)
+                for index in (i for i in indices if i // n == case):
+                    yield self._sample(index, volume.name, projector, cameras[index % n])
+
+    def _read(self, case: int) -> tuple[Volume, Labels | None]:
+        volume = replace(read_volume(self.cts[case], check_hu=self.check_hu), name=self.names[case])
+        if not (self.labels and self.masks):
+            return volume, None
+        return volume, read_labels(self.labels[case], volume, self.label_names)
+
+    def _prepare(self, volume: Volume, labels: Labels | None) -> tuple[Projector, list[Camera]]:
+        projector = Projector(
+            volume,
+            labels,
+            energy_kev=self.energy_kev,
+            backend=self.backend,
+            method=self.method,
+            model=self.model,
+        )
+        if self.cameras:
+            return projector, list(self.cameras)
+        body, corners = body_outline(volume), volume_corners(volume)
+        cameras = [
+            fit_camera(
+                parse_view(view),
+                body,
+                corners,
+                self.shape,
+                source_detector_mm=self.source_detector_mm,
+                source_isocentre_mm=self.source_isocentre_mm,
+                field_of_view_mm=self.field_of_view_mm,
+            )
+            for view in self.views
+        ]
+        return projector, cameras
+
+    def _sample(self, index: int, name: str, projector: Projector, camera: Camera) -> Sample:
+        radiograph = projector.radiographs([camera])[0]
+        field = self.collimation.open_field(camera.shape, camera.pitch_mm)
+        image, _ = present(radiograph.line_integral, self.window, field)
+        masks = tuple(Mask(structure, mask & field) for structure, mask in radiograph.masks().items())
+        geometry = {"source_detector_mm": camera.source_detector_mm}
+        if camera.source_isocentre_mm is not None:
+            geometry["source_isocentre_mm"] = camera.source_isocentre_mm
+        geometry["primary_angle_deg"], geometry["secondary_angle_deg"] = camera.angles
+        return Sample(
+            index=index,
+            image=image,
+            record=Record(view=camera.name, source=f"ct:{name}", generator=f"synth drr {synth.__version__}"),
+            masks=masks,
+            pixel_spacing_mm=camera.pitch_mm,
+            geometry={key: round(value, 6) for key, value in geometry.items()},
+            arrays=_raw_arrays(radiograph) if self.raw else {},
+        )
+
+
+def _raw_arrays(radiograph: Radiograph) -> dict[str, Any]:
+    """Arrays of a radiograph's .npz: float32 line integrals, float16 thicknesses (n, h, w) in mm, camera matrices."""
+    camera = radiograph.camera
+    arrays: dict[str, Any] = {
+        "line_integral": radiograph.line_integral,
+        "K": camera.K,
+        "world_to_camera": camera.world_to_camera,
+        "source_origin_du_dv": camera.packed,
+    }
+    if radiograph.thickness:
+        arrays["structures"] = np.array(list(radiograph.thickness))
+        arrays["thickness"] = np.stack([lengths.astype(np.float16) for lengths in radiograph.thickness.values()])
+    return arrays
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder: tells two inputs of one name apart."""
+    try:
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        return sum(file.stat().st_size for file in files)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror})") from error
