@@ -36,6 +36,7 @@ def stored_attenuation(hu: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[n
 
     From the definition HU = 1000·(μ − μ_water)/(μ_water − μ_air), with μ_air ≈ 0. Multiply by water_attenuation / 1000.
     """
-    if hu.dtype == np.int16:
-        return (np.maximum(hu, AIR_HU) - np.int16(AIR_HU)).view(np.uint16)  # wraps to 16 bits unsigned: 32767 + 1000
-    return np.maximum(hu, np.float32(AIR_HU)) - np.float32(AIR_HU)
+    attenuation = np.maximum(hu, hu.dtype.type(AIR_HU))
+    attenuation -= hu.dtype.type(AIR_HU)
+    # Whole HU wrap around in the signed sum, and come out right as unsigned: up to 32767 + 1000.
+    return attenuation.view(np.uint16) if attenuation.dtype == np.int16 else attenuation

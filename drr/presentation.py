@@ -40,15 +40,18 @@ class Collimation:
     top: float = 0.0
     bottom: float = 0.0
 
+    def __post_init__(self) -> None:
+        blades = [self.left, self.right, self.top, self.bottom]
+        if not (np.isfinite(blades).all() and min(blades) >= 0):
+            raise InputError(f"collimation must be millimetres, finite and not negative; got {blades}")
+
     def open_field(self, shape: tuple[int, int], pitch_mm: tuple[float, float]) -> NDArray[np.bool_]:
         """(h, w), True where the beam reaches the detector.
 
         Raises:
-            InputError: Blades that overlap, or a negative cover.
+            InputError: Blades that cover everything.
         """
         (h, w), (pitch_v, pitch_u) = shape, pitch_mm
-        if min(self.left, self.right, self.top, self.bottom) < 0:
-            raise InputError("collimation: millimetres must not be negative")
         v, u = (np.arange(h) + 0.5) * pitch_v, (np.arange(w) + 0.5) * pitch_u
         rows = (v >= self.top) & (v <= h * pitch_v - self.bottom)
         columns = (u >= self.left) & (u <= w * pitch_u - self.right)

@@ -90,7 +90,8 @@ class Projector:
         Raises:
             InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses.
         """
-        packed, shape = self._checked(cameras)
+        self.check(cameras)
+        packed, shape = _packed(cameras)
         images = project(self._volume, packed, shape, method=self._method, model=self._model)
         return _to_host(images[:, 0] * np.float32(self._scale))
 
@@ -98,7 +99,8 @@ class Projector:
         """Structure → (h, w), mm along each ray, for the structures that the view meets."""
         if self._labels is None:
             return {}
-        packed, shape = self._checked([camera])
+        self.check([camera])
+        packed, shape = _packed([camera])
         names = self._labels.names
         lengths = project_labels(self._label_array, self._labels.affine, packed, shape, max(names, default=0) + 1)[0]
         met = _to_host(lengths.max(axis=(1, 2)) > 0)
@@ -111,12 +113,14 @@ class Projector:
             Radiograph(camera, image, self.thickness(camera)) for camera, image in zip(cameras, integrals, strict=True)
         ]
 
-    def _checked(self, cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], tuple[int, int]]:
-        if not cameras or len({camera.shape for camera in cameras}) != 1:
-            raise InputError("cameras of one call must be at least one and all of one image size")
+    def check(self, cameras: Sequence[Camera]) -> None:
+        """Refuses cameras that cannot see the volume; projecting does so, too.
+
+        Raises:
+            InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses.
+        """
         for camera in cameras:
             _check_sees(camera, self._corners)
-        return np.stack([camera.packed for camera in cameras]), cameras[0].shape
 
 
 def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:
@@ -140,16 +144,23 @@ def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:
     return "cuda" if found else "cpu"
 
 
+def _packed(cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    if not cameras or len({camera.shape for camera in cameras}) != 1:
+        raise InputError("cameras of one call must be at least one and all of one image size")
+    return np.stack([camera.packed for camera in cameras]), cameras[0].shape
+
+
 def _check_sees(camera: Camera, corners: NDArray[np.float64]) -> None:
     """Refuses a source inside the volume's box, and a detector that its shadow misses."""
     low, high = corners.min(0), corners.max(0)
     if ((camera.source > low) & (camera.source < high)).all():
         raise InputError(f"view {camera.name}: the source is inside the volume; move it farther away (--sid, --sdd)")
-    pixels = camera.to_pixels(corners)
-    if np.isnan(pixels).any():
-        return  # part of the volume lies beside or behind the source: its shadow has no finite bounds
+    # corner = source + u·du + v·dv + depth·(origin − source): the beam's sides are planes in (u, v, depth).
+    axes = np.stack([camera.du, camera.dv, camera.origin - camera.source], axis=1)
+    u, v, depth = np.linalg.solve(axes, (corners - camera.source).T)
     h, w = camera.shape
-    if (pixels.max(0) < -0.5).any() or (pixels.min(0) > [w - 0.5, h - 0.5]).any():
+    beside = (u + 0.5 * depth, (w - 0.5) * depth - u, v + 0.5 * depth, (h - 0.5) * depth - v)
+    if any((side <= 0).all() for side in (*beside, depth, 1 - depth)):
         raise InputError(f"view {camera.name}: the detector misses the volume; check its position and size")
 
 

@@ -125,9 +125,9 @@ def fit_camera(
     """
     middle = (body.min(0) + body.max(0)) / 2 if isocentre is None else isocentre
     towards = view.towards_detector
-    sdd = source_detector_mm or view.source_detector_mm
+    sdd = view.source_detector_mm if source_detector_mm is None else source_detector_mm
     behind = float(((volume_corners - middle) @ towards).max()) + _GAP_MM
-    sid = source_isocentre_mm or sdd - behind
+    sid = sdd - behind if source_isocentre_mm is None else source_isocentre_mm
     if not (sdd > 0 and 0 < sid < sdd):
         raise InputError(
             f"view {view.name}: the source–isocentre distance ({sid:.0f} mm) must lie between 0 and the "
@@ -141,7 +141,7 @@ def fit_camera(
     shadow = unit.to_pixels(body)  # mm from the central ray
     low, high = shadow.min(0), shadow.max(0)
     (h, w), (width, height) = shape, (high - low) * _MARGIN
-    pitch = field_of_view_mm / max(h, w) if field_of_view_mm else max(width / w, height / h)
+    pitch = max(width / w, height / h) if field_of_view_mm is None else field_of_view_mm / max(h, w)
     centre = unit.to_world((low + high) / 2)
     camera = Camera.looking(source, centre, view.right, view.down, pitch_mm=float(pitch), shape=shape, name=view.name)
     return replace(camera, source_isocentre_mm=float(sid))

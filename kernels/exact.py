@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from synth.kernels.threads import run_parallel
-from synth.kernels.traversal import clip, crossing, enter, reciprocal
+from synth.kernels.traversal import clip, enter, first_crossing, reciprocal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +60,8 @@ def exact(
 def _box_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-untyped-def]
     channels = padded.shape[0]
     nz, ny, nx = padded.shape[1] - 2, padded.shape[2] - 2, padded.shape[3] - 2
+    row, plane = nx + 2, (nx + 2) * (ny + 2)
+    voxels = padded.reshape(channels, -1)
     sx, sy, sz = camera[0] + 0.5  # voxel i spans [i − ½, i + ½]
     total = np.empty(channels)
     for v in range(v0, v1):
@@ -69,25 +71,32 @@ def _box_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-untyped-d
             ix, iy, iz = reciprocal(dx), reciprocal(dy), reciprocal(dz)
             t, t1 = clip(sx, sy, sz, ix, iy, iz, nx, ny, nz)
             if t < t1:
-                x = enter(sx, dx, t, nx)
-                y = enter(sy, dy, t, ny)
-                z = enter(sz, dz, t, nz)
-                step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
-                tx, ty, tz = crossing(x, sx, ix), crossing(y, sy, iy), crossing(z, sz, iz)
+                x, y, z = enter(sx, dx, t, nx), enter(sy, dy, t, ny), enter(sz, dz, t, nz)
+                tx, step_x, face_x = first_crossing(x, sx, ix)
+                ty, step_y, face_y = first_crossing(y, sy, iy)
+                tz, step_z, face_z = first_crossing(z, sz, iz)
+                voxel = (z + 1) * plane + (y + 1) * row + x + 1
+                step_row, step_plane = step_y * row, step_z * plane
                 while t < t1:
-                    leave = min(min(tx, ty), min(tz, t1))
-                    for c in range(channels):
-                        total[c] += (leave - t) * padded[c, z + 1, y + 1, x + 1]
-                    t = leave
-                    if tx <= leave:
+                    here = voxel
+                    if tx <= ty and tx <= tz:
+                        leave = min(tx, t1)
                         x += step_x
-                        tx = crossing(x, sx, ix)
-                    if ty <= leave:
+                        voxel += step_x
+                        tx = (x + face_x - sx) * ix
+                    elif ty <= tz:
+                        leave = min(ty, t1)
                         y += step_y
-                        ty = crossing(y, sy, iy)
-                    if tz <= leave:
+                        voxel += step_row
+                        ty = (y + face_y - sy) * iy
+                    else:
+                        leave = min(tz, t1)
                         z += step_z
-                        tz = crossing(z, sz, iz)
+                        voxel += step_plane
+                        tz = (z + face_z - sz) * iz
+                    for c in range(channels):
+                        total[c] += (leave - t) * voxels[c, here]
+                    t = leave
             length = ray_length(metric, dx, dy, dz)
             for c in range(channels):
                 out[c, v, u] = total[c] * length
@@ -106,11 +115,10 @@ def _trilinear_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-unt
             ix, iy, iz = reciprocal(dx), reciprocal(dy), reciprocal(dz)
             t, t1 = clip(sx, sy, sz, ix, iy, iz, nx, ny, nz)
             if t < t1:
-                x = enter(sx, dx, t, nx)
-                y = enter(sy, dy, t, ny)
-                z = enter(sz, dz, t, nz)
-                step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
-                tx, ty, tz = crossing(x, sx, ix), crossing(y, sy, iy), crossing(z, sz, iz)
+                x, y, z = enter(sx, dx, t, nx), enter(sy, dy, t, ny), enter(sz, dz, t, nz)
+                tx, step_x, face_x = first_crossing(x, sx, ix)
+                ty, step_y, face_y = first_crossing(y, sy, iy)
+                tz, step_z, face_z = first_crossing(z, sz, iz)
                 while t < t1:
                     leave = min(min(tx, ty), min(tz, t1))
                     half = 0.5 * (leave - t)
@@ -120,15 +128,15 @@ def _trilinear_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-unt
                         for c in range(channels):
                             total[c] += half * _trilinear(padded, c, z, y, x, fz, fy, fx)
                     t = leave
-                    if tx <= leave:
+                    if tx <= ty and tx <= tz:
                         x += step_x
-                        tx = crossing(x, sx, ix)
-                    if ty <= leave:
+                        tx = (x + face_x - sx) * ix
+                    elif ty <= tz:
                         y += step_y
-                        ty = crossing(y, sy, iy)
-                    if tz <= leave:
+                        ty = (y + face_y - sy) * iy
+                    else:
                         z += step_z
-                        tz = crossing(z, sz, iz)
+                        tz = (z + face_z - sz) * iz
             length = ray_length(metric, dx, dy, dz)
             for c in range(channels):
                 out[c, v, u] = total[c] * length

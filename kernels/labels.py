@@ -9,7 +9,7 @@ from numba import njit
 
 from synth.kernels.exact import ROWS, ray_length
 from synth.kernels.threads import run_parallel
-from synth.kernels.traversal import clip, crossing, enter, reciprocal
+from synth.kernels.traversal import clip, enter, first_crossing, reciprocal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,11 +59,10 @@ def _label_rows(labels, camera, metric, out, v0, v1):  # type: ignore[no-untyped
             if t >= t1:
                 continue
             length = ray_length(metric, dx, dy, dz)
-            x = enter(sx, dx, t, nx)
-            y = enter(sy, dy, t, ny)
-            z = enter(sz, dz, t, nz)
-            step_x, step_y, step_z = (1 if dx > 0 else -1), (1 if dy > 0 else -1), (1 if dz > 0 else -1)
-            tx, ty, tz = crossing(x, sx, ix), crossing(y, sy, iy), crossing(z, sz, iz)
+            x, y, z = enter(sx, dx, t, nx), enter(sy, dy, t, ny), enter(sz, dz, t, nz)
+            tx, step_x, face_x = first_crossing(x, sx, ix)
+            ty, step_y, face_y = first_crossing(y, sy, iy)
+            tz, step_z, face_z = first_crossing(z, sz, iz)
             current, since = 0, t  # runs of one label are written once
             while t < t1:
                 label = labels[z, y, x]
@@ -72,14 +71,14 @@ def _label_rows(labels, camera, metric, out, v0, v1):  # type: ignore[no-untyped
                         out[current, v, u] += (t - since) * length
                     current, since = label, t
                 t = min(min(tx, ty), min(tz, t1))
-                if tx <= t:
+                if tx <= ty and tx <= tz:
                     x += step_x
-                    tx = crossing(x, sx, ix)
-                if ty <= t:
+                    tx = (x + face_x - sx) * ix
+                elif ty <= tz:
                     y += step_y
-                    ty = crossing(y, sy, iy)
-                if tz <= t:
+                    ty = (y + face_y - sy) * iy
+                else:
                     z += step_z
-                    tz = crossing(z, sz, iz)
+                    tz = (z + face_z - sz) * iz
             if 0 < current < n_labels:
                 out[current, v, u] += (t1 - since) * length

@@ -10,7 +10,7 @@ import math
 
 from numba import njit
 
-__all__ = ["clip", "crossing", "enter", "reciprocal"]
+__all__ = ["clip", "enter", "first_crossing", "reciprocal"]
 
 _FAR = 1e300
 
@@ -25,7 +25,7 @@ def reciprocal(d):  # type: ignore[no-untyped-def]
 def clip(sx, sy, sz, ix, iy, iz, nx, ny, nz):  # type: ignore[no-untyped-def]
     """The part [t0, t1] of the segment t ∈ [0, 1] inside the grid of nx × ny × nz cells; empty where t1 ≤ t0.
 
-    Its ends are computed by the very expressions of `crossing`, so that no walk up to t1 steps out of the grid.
+    Its ends are computed by the very expressions of the crossings, so that no walk up to t1 steps out of the grid.
     """
     t0, t1 = 0.0, 1.0
     for s, inverse, n in ((sx, ix, nx), (sy, iy, ny), (sz, iz, nz)):
@@ -50,10 +50,14 @@ def enter(s, d, t0, n):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, inline="always")
-def crossing(cell, s, inverse):  # type: ignore[no-untyped-def]
-    """The parameter at which the ray leaves `cell` along one axis."""
+def first_crossing(cell, s, inverse):  # type: ignore[no-untyped-def]
+    """Along one axis: the parameter at which the ray leaves `cell`, its step to the next, and the boundary it leaves by.
+
+    The boundary is 1 for the upper and 0 for the lower face, so that t = (cell + boundary − s)·inverse; a ray parallel
+    to the faces never leaves.
+    """
     if inverse > 0:
-        return (cell + 1 - s) * inverse
+        return (cell + 1 - s) * inverse, 1, 1
     if inverse < 0:
-        return (cell - s) * inverse
-    return _FAR
+        return (cell - s) * inverse, -1, 0
+    return _FAR, 0, 0

@@ -121,7 +121,7 @@ def as_typed(options: argparse.Namespace) -> str:
 
 def introduction(scene: str, arguments: str, tasks: list[str], missing: list[str]) -> str:
     """Where and how the figures below were made."""
-    peers = [f"{PEERS[task].label.split(',')[0]} {PEERS[task].version()}" for task in tasks if task in PEERS]
+    peers = [f"{PEERS[task].label.split(',')[0]} {PEERS[task].version()}".rstrip() for task in tasks if task in PEERS]
     lines = [
         f"{machine()}. {THREADS} threads. Volume: {scene}.",
         f"Peers: {', '.join(peers) or 'none'}." + (f" Not installed: {', '.join(missing)}." if missing else ""),

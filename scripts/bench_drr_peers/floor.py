@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit, prange
 
-from bench_drr_peers.measure import THREADS, Array, wait_until_quiet
+from bench_drr_peers.measure import THREADS, Array, Others, wait_until_quiet
 from bench_drr_peers.scene import SIZE, VIEWS, Scene, View
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ def floor_rows(scene: Scene, repeat: int) -> list[dict[str, Any]]:
     rows = []
     for dtype, volume in (("uint16", scene.stored), ("float32", scene.mu)):
         words = volume.reshape(-1).view(np.uint64)
-        seconds = _best(lambda words=words: _read(words, 32 * THREADS))
+        seconds, others = _best(lambda words=words: _read(words, 32 * THREADS))
         rate = f"{volume.nbytes / seconds / 1e9:.1f} GB/s"
-        rows.append(_row(f"read the volume once, {dtype}", seconds, rate, dtype=dtype))
+        rows.append(_row(f"read the volume once, {dtype}", seconds, rate, others, dtype=dtype))
     block = np.ones((THREADS, _BLOCK), np.float32)
-    seconds = _best(lambda: _multiply_add(block, np.float32(0.999), np.float32(0.001), _ROUNDS))
+    seconds, others = _best(lambda: _multiply_add(block, np.float32(0.999), np.float32(0.001), _ROUNDS))
     peak = block.size * _CHAIN * _ROUNDS / seconds
     for view in VIEWS:
         fmas = 2 * SIZE * SIZE * slices(scene, view)
         rate = f"{fmas / 1e9:.2f} G FMA at {peak / 1e9:.0f} G FMA/s"
-        rows.append(_row(f"column pass, {view.name}", fmas / peak, rate, view=view.name))
+        rows.append(_row(f"column pass, {view.name}", fmas / peak, rate, others, view=view.name))
     return rows
 
 
@@ -44,20 +44,20 @@ def slices(scene: Scene, view: View) -> int:
     return scene.shape[::-1][int(np.argmax(np.abs(view.beam / scene.spacing)))]
 
 
-def _row(label: str, seconds: float, rate: str, **more: str) -> dict[str, Any]:
-    return {"section": "floor", "label": label, "best_ms": 1e3 * seconds, "rate": rate, **more}
+def _row(label: str, seconds: float, rate: str, others: float, **more: str) -> dict[str, Any]:
+    return {"section": "floor", "label": label, "best_ms": 1e3 * seconds, "rate": rate, "others": others, **more}
 
 
-def _best(call: Callable[[], Array]) -> float:
-    """Shortest of many calls, seconds."""
+def _best(call: Callable[[], Array]) -> tuple[float, float]:
+    """The shortest of many calls (s), and the share of the machine that others used meanwhile."""
     call()
     wait_until_quiet()
-    best, end = np.inf, time.perf_counter() + _SECONDS
+    others, best, end = Others(), np.inf, time.perf_counter() + _SECONDS
     while time.perf_counter() < end:
         start = time.perf_counter()
         call()
         best = min(best, time.perf_counter() - start)
-    return best
+    return best, others.share()
 
 
 @njit(parallel=True)

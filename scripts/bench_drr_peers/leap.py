@@ -18,7 +18,7 @@ VIEWS_PER_CALL = 2 * THREADS
 
 
 def version() -> str | None:
-    return (package("leapct")() or "built from source") if find_spec("leapctype") else None
+    return (package("leapct")() or "(built from source)") if find_spec("leapctype") else None
 
 
 def make_leap(scene: Scene, view: View) -> Callable[[], Array]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREADS = 2
-QUIET, QUIET_WAIT_S = 0.1, 6.0
+QUIET, QUIET_WAIT_S = 0.1, 5.0
 """Share of the machine that others may use for it to count as quiet, and how long to wait for that."""
 LEAST_S, MOST_S, COLD_S = 1.0, 5.0, 5.0
 """Quick calls run for LEAST_S; no run starts after MOST_S; a first call longer than COLD_S counts as a run."""
@@ -49,11 +49,12 @@ def measure(make: Callable[[], Callable[[], Array | Call]], repeat: int, views_p
     """
     _forget_peak()
     call = make()
+    others, start = Others(), time.perf_counter()
     calls = [timed(call)]
     if calls[0].wall_s < COLD_S:
         calls.clear()
-    wait_until_quiet()
-    others, start = Others(), time.perf_counter() - sum(one.wall_s for one in calls)
+        wait_until_quiet()
+        others, start = Others(), time.perf_counter()
     while not calls or _wants_more(time.perf_counter() - start, len(calls) < repeat):
         calls.append(timed(call))
     walls = [1e3 * one.wall_s / views_per_call for one in calls]

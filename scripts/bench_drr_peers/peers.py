@@ -28,7 +28,7 @@ def make_yardstick(scene: Scene, view: View) -> Callable[[], Array]:
 
 PEERS = {
     "plastimatch-exact": Projector("plastimatch exact", "box", plastimatch("exact"), plastimatch_version),
-    "siddon": Projector("plain float64 Siddon (yardstick)", "box", make_yardstick, package("numba")),
+    "siddon": Projector("plain float64 Siddon (yardstick)", "box", make_yardstick, lambda: ""),
     "itk": Projector("ITK Siddon-Jacobs", "box", make_itk, package("itk-twoprojectionregistration")),
     "rtk": Projector("RTK Joseph", "trilinear", make_rtk, package("itk-rtk")),
     "leap": Projector(

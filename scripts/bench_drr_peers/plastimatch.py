@@ -16,6 +16,8 @@ from bench_drr_peers.measure import Call
 from bench_drr_peers.scene import LPS, PITCH, SDD, SID, SIZE, Scene, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench_drr_peers.projector import Make
 
 

@@ -64,8 +64,8 @@ def floor_table(rows: Rows) -> str:
     parts = [row for row in rows if row["section"] == "floor"]
     read = {row["dtype"]: row["best_ms"] for row in parts if "dtype" in row}
     columns = {row["view"]: row["best_ms"] for row in parts if "view" in row}
-    text = table(["part", "ms", "rate"], [[row["label"], number(row["best_ms"]), row["rate"]] for row in parts])
-    lines = []
+    cells = [[row["label"], number(row["best_ms"]), row["rate"], f"{row['others']:.0%}"] for row in parts]
+    text, lines = table(["part", "ms", "rate", "others"], cells), []
     for row in (row for row in rows if row.get("dtype") in read and "view" in row):
         floor = read[row["dtype"]] + columns[row["view"]]
         lines.append([row["label"], row["view"], number(floor), number(row["best_ms"]), _ratio(row["best_ms"], floor)])

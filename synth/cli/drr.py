@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from synth.drr.geometry import Camera
 
 __all__ = ["command"]
+
+
+_SIDE = re.compile(r"[0-9]{1,4}")
 
 
 class _Backend(StrEnum):
@@ -105,7 +109,7 @@ def command(
 
 def _shape(text: str) -> tuple[int, int]:
     sides = text.lower().split("x")
-    if not (1 <= len(sides) <= 2 and all(side.isdigit() and 1 <= int(side) <= 8192 for side in sides)):
+    if not (1 <= len(sides) <= 2 and all(_SIDE.fullmatch(side) and 1 <= int(side) <= 8192 for side in sides)):
         raise InputError(f"--size {text}: give pixels as N or HxW, each 1 to 8192")
     return int(sides[0]), int(sides[-1])
 
@@ -125,7 +129,9 @@ def _cameras(path: Path, shape: tuple[int, int]) -> tuple[Camera, ...]:
     from synth.drr.geometry import Camera
 
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_bytes())
+        if not (isinstance(entries, list) and entries):
+            raise TypeError("it is no list, or an empty one")
         return tuple(
             Camera.from_matrix(
                 entry["K"],
@@ -138,7 +144,9 @@ def _cameras(path: Path, shape: tuple[int, int]) -> tuple[Camera, ...]:
         )
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror})") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(
             f'{path}: expected a JSON list of {{"K", "world_to_camera", "source_detector_mm"}} ({error})'
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -16,10 +17,11 @@ from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="synth",
     help="Synthetic radiology imaging: radiographs with masks from CT.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -44,28 +46,44 @@ def _options(
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 the gate said no, 2 bad input or usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(_run())
+    code = _run()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _run() -> int:
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
+        if code == _INTERRUPTED:  # typer's own answer to KeyboardInterrupt
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except SynthError as error:
         return _fail(str(error), error.exit_code)
     except TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; go on with the same command and --resume", 130)
+        return _fail("interrupted; go on with the same command and --resume", _INTERRUPTED)
     except MemoryError:
         return _fail("not enough memory: use fewer pixels, a cropped or coarser CT", 2)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # typer turns a closed pipe into an exit
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
 
 
 def _fail(message: str, code: int) -> int:
     print("synth:", " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def _drop_output() -> None:
+    """Nobody reads on: what is still buffered must not fail again when Python flushes it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    os.close(null)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -25,7 +25,7 @@ class Report:
 
     def warn(self, message: str) -> None:
         """Prints a line without breaking the bar."""
-        self._bar.console.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print("warning:", " ".join(message.split()), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

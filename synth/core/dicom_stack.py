@@ -9,7 +9,7 @@ import numpy as np
 
 from synth.core.dicom_series import quiet_pydicom
 from synth.core.errors import InputError
-from synth.core.itk_files import quiet_itk
+from synth.core.nrrd import quiet_itk
 from synth.core.stored_image import StoredImage, check_affine, check_payload, grid_of
 from synth.core.volume import AIR_HU
 

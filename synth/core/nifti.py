@@ -7,13 +7,13 @@ Specification: https://nifti.nimh.nih.gov/nifti-1 (field offsets), /nifti-2.
 from __future__ import annotations
 
 import math
-import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from synth.core.errors import InputError
 from synth.core.stored_image import StoredImage, check_affine, check_payload, grid_of
+from synth.core.voxel_stream import Inflated, read_voxels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,6 @@ _NIFTI2 = (
 _DTYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _MILLIMETRES = {1: 1000.0, 3: 0.001}  # units metre and micrometre; the rest is millimetre or unknown
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_CHUNK = 1 << 16
 _MAX_OFFSET = 1 << 26
 
 
@@ -54,54 +53,11 @@ def read_nifti(path: Path) -> StoredImage:
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        stream = _Inflated(file) if compressed else file
-        try:
-            return _read(path, stream, size, compressed=compressed)
-        except (zlib.error, EOFError) as error:
-            raise InputError(f"{path}: cut short or corrupted ({error}); copy it again") from error
+        stream = Inflated(path, file) if compressed else file
+        return _read(path, stream, size, compressed=compressed)
 
 
-class _Inflated:
-    """A forward-only reader of a gzip file, of one or several members; checks each member's CRC."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._member = zlib.decompressobj(31)
-        self._ready = memoryview(b"")
-
-    def read(self, count: int) -> bytes:
-        data = bytearray(count)
-        return bytes(data[: self.readinto(memoryview(data))])
-
-    def readinto(self, target: memoryview) -> int:
-        filled = 0
-        while filled < len(target) and (self._ready or self._refill()):
-            part = self._ready[: len(target) - filled]
-            target[filled : filled + len(part)] = part
-            filled += len(part)
-            self._ready = self._ready[len(part) :]
-        return filled
-
-    def drain(self) -> None:
-        """Reads to the end, so that the checksum is compared."""
-        while self._refill():
-            pass
-
-    def _refill(self) -> bool:
-        while True:
-            data = self._member.unused_data or self._file.read(_CHUNK)
-            if self._member.eof:
-                if not data.rstrip(b"\0"):
-                    return False
-                self._member = zlib.decompressobj(31)
-            elif not data:
-                raise EOFError("the compressed data ends too early")
-            self._ready = memoryview(self._member.decompress(data))
-            if self._ready:
-                return True
-
-
-def _read(path: Path, stream: BinaryIO | _Inflated, size: int, *, compressed: bool) -> StoredImage:
+def _read(path: Path, stream: BinaryIO | Inflated, size: int, *, compressed: bool) -> StoredImage:
     header, head, order = _header(path, stream)
     ndim = int(header["dim"][0])
     if not 1 <= ndim <= 7:
@@ -118,11 +74,11 @@ def _read(path: Path, stream: BinaryIO | _Inflated, size: int, *, compressed: bo
     affine, warnings = _affine(path, header)
     slope, intercept = _scaling(path, header)
     extension = stream.read(int(start) - len(head))
-    array = _voxels(path, stream, shape, dtype)
+    array = read_voxels(path, stream, shape, dtype)
     return StoredImage(array, affine, slope, intercept, warnings, extension)
 
 
-def _header(path: Path, stream: BinaryIO | _Inflated) -> tuple[Any, bytes, str]:
+def _header(path: Path, stream: BinaryIO | Inflated) -> tuple[Any, bytes, str]:
     head = stream.read(348)
     for order in "<>":
         length = int.from_bytes(head[:4], "little" if order == "<" else "big")
@@ -199,19 +155,6 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     if math.isinf(slope) or math.isinf(intercept):
         raise InputError(f"{path}: the header scales by {slope} and {intercept}; the file is corrupted")
     return slope, intercept
-
-
-def _voxels(
-    path: Path, stream: BinaryIO | _Inflated, shape: tuple[int, int, int], dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    array = np.empty(shape, dtype)
-    target: memoryview = array.reshape(-1).view(np.uint8).data
-    filled = stream.readinto(target)  # type: ignore[union-attr]
-    if filled < len(target):
-        raise InputError(f"{path}: cut short: {filled} of {len(target)} bytes of voxels; copy it again")
-    if isinstance(stream, _Inflated):
-        stream.drain()
-    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _mm(values: NDArray[np.float64]) -> str:

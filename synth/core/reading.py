@@ -11,9 +11,10 @@ from synth.core.dicom_series import choose_series, find_series, is_dicom
 from synth.core.dicom_stack import read_stack
 from synth.core.errors import InputError
 from synth.core.hounsfield import check_hounsfield, fill_outside, to_values
-from synth.core.itk_files import ITK_SUFFIXES, read_itk
 from synth.core.label_names import label_names
+from synth.core.metaimage import read_metaimage
 from synth.core.nifti import read_nifti
+from synth.core.nrrd import read_nrrd
 from synth.core.resampling import reorient
 from synth.core.volume import Labels, Volume
 
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["file_stem", "read_labels", "read_volume"]
 
-_NIFTI_SUFFIXES = (".nii", ".nii.gz")
+_READERS = {
+    ".nii": read_nifti,
+    ".nii.gz": read_nifti,
+    ".mha": read_metaimage,
+    ".mhd": read_metaimage,
+    ".nrrd": read_nrrd,
+    ".nhdr": read_nrrd,
+}
 _FORMATS = "a DICOM folder, .nii, .nii.gz, .mha, .mhd, .nrrd or .nhdr"
 _LEAST_MM, _MOST_MM = 0.5, 4000.0
 
@@ -104,12 +112,11 @@ def _load(path: Path, *, dicom: bool, series_uid: str | None = None) -> StoredIm
 
 
 def _read(path: Path, *, dicom: bool, series_uid: str | None) -> StoredImage:
-    name = path.name.lower()
-    known = path.is_file() and (name.endswith(_NIFTI_SUFFIXES) or path.suffix.lower() in ITK_SUFFIXES)
-    if known and series_uid is not None:
-        raise InputError(f"{path}: series_uid={series_uid!r} is for DICOM folders; leave it out")
-    if known:
-        return read_nifti(path) if name.endswith(_NIFTI_SUFFIXES) else read_itk(path)
+    reader = next((read for suffix, read in _READERS.items() if path.name.lower().endswith(suffix)), None)
+    if reader is not None and path.is_file():
+        if series_uid is not None:
+            raise InputError(f"{path}: series_uid={series_uid!r} is for DICOM folders; leave it out")
+        return reader(path)
     if path.is_file() and not is_dicom(path):
         raise InputError(f"{path}: not a format read here; pass {_FORMATS}")
     if not dicom:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from synth.core.errors import InputError
 from synth.core.reading import file_stem, read_labels, read_volume
 from synth.core.record import Mask, Record, Sample
 from synth.dataset.folder import DatasetFolder, ImageFormat
+from synth.drr.attenuation import water_attenuation
 from synth.drr.body import body_outline, volume_corners
 from synth.drr.presentation import Collimation, Window, present
 from synth.drr.projector import Backend, Projector, Radiograph
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["DrrJob"]
 
 Warn = Callable[[str], None]
+
+_MOST_MM = 100_000.0
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,21 @@ class DrrJob:
             raise InputError("no CT given: name a DICOM folder, or a NIfTI, MHA or NRRD file")
         if self.labels and len(self.labels) != len(self.cts):
             raise InputError(f"{len(self.labels)} label maps for {len(self.cts)} CTs: give one each, in order")
+        if not (self.views or self.cameras):
+            raise InputError("no view given: name at least one, such as pa or lateral")
         for view in self.views:
             parse_view(view)
+        water_attenuation(self.energy_kev)  # refuses energies beyond its table
+        for name in ("source_detector_mm", "source_isocentre_mm", "field_of_view_mm"):
+            self._check_length(name, getattr(self, name))
+
+    def _check_length(self, name: str, value: float | None) -> None:
+        if value is None:
+            return
+        if self.cameras:
+            raise InputError(f"{name}: explicit cameras have their own; give the one or the other")
+        if not 0 < value <= _MOST_MM:
+            raise InputError(f"{name} must be above 0 and at most {_MOST_MM:.0f} mm, got {value:g}")
 
     @property
     def samples_per_ct(self) -> int:
@@ -115,7 +132,7 @@ class DrrJob:
         return {
             "command": "drr",
             "cases": cases,
-            "views": [] if self.cameras else [parse_view(view).name for view in self.views],
+            "views": [view.name for view in self.cameras or map(parse_view, self.views)],
             "cameras": [camera.packed.tolist() for camera in self.cameras],
             "shape": list(self.shape),
             "energy_kev": self.energy_kev,
@@ -128,6 +145,7 @@ class DrrJob:
             "window": None if self.window is None else [self.window.low, self.window.high],
             "collimation_mm": [getattr(self.collimation, side) for side in ("left", "right", "top", "bottom")],
             "masks": self.masks and bool(self.labels),
+            "label_names": None if self.label_names is None else _digest(self.label_names),
             "raw": self.raw,
         }
 
@@ -135,7 +153,7 @@ class DrrJob:
         """Makes the dataset at `root`, or what is missing of it; yields the index of every sample once it is safe.
 
         Args:
-            root: The folder. Nothing is made there before the first radiograph has succeeded.
+            root: The folder, outside the CTs'. Nothing is made there before the first radiograph has succeeded.
             resume: Go on with what is there.
             image_format: Format of the images.
             warn: Called with what a reader mended or doubts.
@@ -146,18 +164,14 @@ class DrrJob:
         for path in (*self.cts, *self.labels):
             if not path.exists():
                 raise InputError(f"{path}: no such file or folder")
-
-        def begin() -> DatasetFolder:
-            return DatasetFolder.open(
-                root, self.recipe(), n_samples=self.n_samples, resume=resume, image_format=image_format
-            )
-
-        folder = begin() if resume else None
-        for sample in self.samples(folder.pending() if folder else range(self.n_samples), warn=warn):
-            folder = folder or begin()
+            if path.is_dir() and root.resolve().is_relative_to(path.resolve()):
+                raise InputError(f"{root}: lies in the CT's folder {path}; choose another place for the output")
+        folder = DatasetFolder.open(
+            root, self.recipe(), n_samples=self.n_samples, resume=resume, image_format=image_format, claim=False
+        )
+        for sample in self.samples(folder.pending(), warn=warn):
             folder.write(sample)
             yield sample.index
-        assert folder is not None
         folder.finish()
 
     def samples(self, indices: Sequence[int], *, warn: Warn = lambda _: None) -> Iterator[Sample]:
@@ -182,6 +196,7 @@ class DrrJob:
         return volume, read_labels(self.labels[case], volume, self.label_names)
 
     def _prepare(self, volume: Volume, labels: Labels | None) -> tuple[Projector, list[Camera]]:
+        """The CT's projector and cameras, all of them checked before the first radiograph."""
         projector = Projector(
             volume,
             labels,
@@ -190,10 +205,15 @@ class DrrJob:
             method=self.method,
             model=self.model,
         )
-        if self.cameras:
-            return projector, list(self.cameras)
+        cameras = list(self.cameras) or self._fitted(volume)
+        projector.check(cameras)
+        for camera in cameras:
+            self.collimation.open_field(camera.shape, camera.pitch_mm)
+        return projector, cameras
+
+    def _fitted(self, volume: Volume) -> list[Camera]:
         body, corners = body_outline(volume), volume_corners(volume)
-        cameras = [
+        return [
             fit_camera(
                 parse_view(view),
                 body,
@@ -205,7 +225,6 @@ class DrrJob:
             )
             for view in self.views
         ]
-        return projector, cameras
 
     def _sample(self, index: int, name: str, projector: Projector, camera: Camera) -> Sample:
         radiograph = projector.radiographs([camera])[0]
@@ -240,6 +259,13 @@ def _raw_arrays(radiograph: Radiograph) -> dict[str, Any]:
         arrays["structures"] = np.array(list(radiograph.thickness))
         arrays["thickness"] = np.stack([lengths.astype(np.float16) for lengths in radiograph.thickness.values()])
     return arrays
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror})") from error
 
 
 def _size(path: Path) -> int:

@@ -16,6 +16,7 @@ resumed has the bytes of one uninterrupted run.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections import Counter
 from contextlib import contextmanager
@@ -71,6 +72,7 @@ class DatasetFolder:
         n_samples: int,
         resume: bool,
         image_format: ImageFormat = "png",
+        claim: bool = True,
     ) -> DatasetFolder:
         """Begins a dataset in a new or empty folder, or goes on with one.
 
@@ -81,6 +83,8 @@ class DatasetFolder:
             n_samples: Samples of the whole dataset, at least 1.
             resume: Go on with what is there, if anything is.
             image_format: Format of the images.
+            claim: Make the folder at once; otherwise only look whether it can be used, and leave the making to the
+                first sample that is written.
 
         Raises:
             InputError: The folder cannot be used: it is a file, cannot be written, holds other things, or holds a
@@ -95,7 +99,8 @@ class DatasetFolder:
             found = folder._found()
             if found is None:
                 folder._require_empty()
-                write_bytes(folder._parts / "recipe.json", manifest.dump(folder._job))
+                if claim:
+                    folder._claim()
             elif not resume:
                 raise InputError(f"{root}: already holds a dataset; choose another folder or pass --resume")
             else:
@@ -130,6 +135,8 @@ class DatasetFolder:
             raise InputError(f"{self.root}: is complete; nothing can be added")
         file_name = self._image_name(sample.index)
         fragment = encode_fragment(file_name, sample)
+        if not (self._parts / "recipe.json").exists():
+            self._claim()
         image_path = self.root / file_name
         if self.image_format == "png":
             write_png(image_path, sample.image)
@@ -170,10 +177,13 @@ class DatasetFolder:
         return finished or manifest.load(self._parts / "recipe.json")
 
     def _require_empty(self) -> None:
-        if not self.root.exists():
-            return
-        if not self.root.is_dir():
+        above = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
+        if above == self.root and not above.is_dir():
             raise InputError(f"{self.root}: is a file; choose a folder")
+        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            raise InputError(f"{self.root}: cannot write in {above}; choose another folder")
+        if above != self.root:
+            return
         # A run that was stopped before its recipe was down leaves a bare .parts behind.
         leftovers = list(self._parts.glob(_LEFTOVERS[0]))
         inside = set(self.root.iterdir()) | set(self._parts.iterdir() if self._parts.is_dir() else ())
@@ -181,6 +191,9 @@ class DatasetFolder:
             raise InputError(f"{self.root}: not empty and not a dataset; choose another folder")
         for path in leftovers:
             path.unlink(missing_ok=True)
+
+    def _claim(self) -> None:
+        write_bytes(self._parts / "recipe.json", manifest.dump(self._job))
 
     def _require_same(self, found: Mapping[str, Any]) -> None:
         # A finished dataset stays what it is, whatever is installed now.

@@ -1,4 +1,4 @@
-"""MetaImage and NRRD files, read by SimpleITK behind checks that it does not make."""
+"""NRRD files, read by SimpleITK behind checks that it does not make."""
 
 from __future__ import annotations
 
@@ -17,16 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ITK_SUFFIXES", "quiet_itk", "read_itk"]
+__all__ = ["quiet_itk", "read_nrrd"]
 
-ITK_SUFFIXES = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO"}
 _HEADER_BYTES = 1 << 16
-_SPACING = ("elementspacing", "spacings")
-_GEOMETRY = (*_SPACING, "transformmatrix", "orientation", "rotation", "offset", "origin", "position",
-             "space directions", "space origin")  # fmt: skip
-_META_FIELDS = ("ndims", "dimsize", "elementtype", "elementdatafile")
-_NRRD_FIELDS = ("dimension", "sizes", "type", "encoding")
-_DATA_FILE = ("elementdatafile", "data file", "datafile")
+_GEOMETRY = ("spacings", "space directions", "space origin")
+_REQUIRED = ("dimension", "sizes", "type", "encoding")
 
 
 @contextmanager
@@ -42,8 +37,8 @@ def quiet_itk() -> Iterator[Any]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def read_itk(path: Path) -> StoredImage:
-    """Reads .mha, .mhd, .nrrd or .nhdr.
+def read_nrrd(path: Path) -> StoredImage:
+    """Reads .nrrd or .nhdr.
 
     Returns:
         The stored numbers (z, y, x) and the affine into LPS mm.
@@ -55,7 +50,7 @@ def read_itk(path: Path) -> StoredImage:
     _check_numbers(path, header)
     with quiet_itk() as sitk:
         reader = sitk.ImageFileReader()
-        reader.SetImageIO(ITK_SUFFIXES[path.suffix.lower()])
+        reader.SetImageIO("NrrdImageIO")
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()
@@ -71,26 +66,20 @@ def read_itk(path: Path) -> StoredImage:
 
 
 def _text_header(path: Path) -> tuple[dict[str, str], int]:
-    """Lower-case fields of the text header, and the byte at which it ends."""
+    """Fields of the text header, and the byte at which it ends."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-    nrrd = "Nrrd" in ITK_SUFFIXES[path.suffix.lower()]
     fields: dict[str, str] = {}
     end = 0
     for line in head.splitlines(keepends=True):
         end += len(line)
-        key, _, value = line.decode("latin-1").partition(":" if nrrd else "=")
-        if nrrd and not line.strip():
+        if not line.strip():
             break
+        key, _, value = line.decode("latin-1").partition(":")
         fields[key.strip().lower()] = value.strip()
-        if key.strip().lower() == "elementdatafile":
-            break
-    required = _NRRD_FIELDS if nrrd else _META_FIELDS
-    missing = [name for name in required if not fields.get(name)]
-    if missing or (nrrd and not head.startswith(b"NRRD")):
-        raise InputError(
-            f"{path}: not a {path.suffix.lower()} file, or cut short (no {', '.join(missing or ['NRRD'])})"
-        )
+    missing = [name for name in _REQUIRED if not fields.get(name)]
+    if missing or not head.startswith(b"NRRD"):
+        raise InputError(f"{path}: not an NRRD file, or cut short (no {', '.join(missing or ['NRRD'])})")
     return fields, end
 
 
@@ -102,7 +91,7 @@ def _check_numbers(path: Path, header: dict[str, str]) -> None:
             numbers = np.array([float(word) for word in words])
         except ValueError:
             numbers = np.array([np.nan])
-        if not np.isfinite(numbers).all() or (key in _SPACING and (numbers <= 0).any()):
+        if not np.isfinite(numbers).all() or (key == "spacings" and (numbers <= 0).any()):
             raise InputError(f"{path}: the header gives {key} = {header[key][:80]!r}; repair the header")
 
 
@@ -125,24 +114,17 @@ def _dtype(sitk: Any, reader: Any, path: Path) -> np.dtype[Any]:
 
 
 def _check_data(path: Path, header: dict[str, str], header_bytes: int, needed: int) -> None:
-    encoding = header.get("encoding", "raw").lower()
-    if encoding not in ("raw", "gz", "gzip") or header.get("binarydata", "true").lower() == "false":
+    encoding = header["encoding"].lower()
+    if encoding not in ("raw", "gz", "gzip"):
         return
-    compressed = encoding != "raw" or header.get("compresseddata", "").lower() == "true"
-    name = next((header[key] for key in _DATA_FILE if key in header), "LOCAL")
-    if name.upper() == "LOCAL":
-        available = path.stat().st_size - header_bytes
-        check_payload(path, needed, available, compressed=compressed)
-        announced = header.get("compresseddatasize", "")
-        if compressed and announced.isdecimal():
-            check_payload(path, int(announced), available, compressed=False)
-        return
-    if name.upper().split()[:1] == ["LIST"] or "%" in name:
-        return
-    data = path.parent / name
-    if not data.is_file():
-        raise InputError(f"{path}: its data file {name} is missing; keep both files in one folder")
-    check_payload(data, needed, data.stat().st_size, compressed=compressed)
+    name = header.get("data file") or header.get("datafile")
+    if name is None:
+        check_payload(path, needed, path.stat().st_size - header_bytes, compressed=encoding != "raw")
+    elif name.split()[0].upper() != "LIST" and "%" not in name:
+        data = path.parent / name
+        if not data.is_file():
+            raise InputError(f"{path}: its data file {name} is missing; keep both files in one folder")
+        check_payload(data, needed, data.stat().st_size, compressed=encoding != "raw")
 
 
 def _reason(error: RuntimeError) -> str:
