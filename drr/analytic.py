@@ -2,35 +2,30 @@
 
 After the idea of the FORBILD thorax (Lauritsch & Bruder, www.imp.uni-erlangen.de/phantoms): solids with priorities and
 closed-form chords, so that every line integral and every thickness is known exactly. The anatomy and its round numbers
-are our own. World is LPS in mm: x to the patient's left, y to the back, z to the head; z = 0 is the middle of the chest.
+are our own. World is LPS in mm: x to the patient's left, y to the back, z to the head; z = 0 is mid-chest.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synth.drr.scene import Scene
-from synth.drr.solids import HalfSpace, Solid, box, capsule, cylinder, ellipsoid
+from synth.drr.skeleton import skeleton
+from synth.drr.solids import HalfSpace, Solid, box, capsule, cylinder, ellipsoid, rotation_along, tube
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["HalfSpace", "Scene", "Solid", "box", "capsule", "cylinder", "ellipsoid", "thorax"]
 
 # Hounsfield units
 _FAT, _MUSCLE, _TISSUE, _LUNG, _AIR = -100.0, 50.0, 35.0, -850.0, -1000.0
 _HEART, _BLOOD, _LIVER, _SPLEEN, _VESSEL = 45.0, 48.0, 60.0, 50.0, 20.0
-_CORTICAL, _SPONGY, _DISC, _CARTILAGE = 800.0, 200.0, 85.0, 110.0
 
 _SIDES = (("right", -1.0), ("left", 1.0))
 _BOUNDS = ((-175.0, -125.0, -190.0), (175.0, 125.0, 190.0))
-
-_VERTEBRAE = (*(f"T{i}" for i in range(1, 13)), "L1", "L2")
-# Half width, half depth, fall from back to front and last angle (0° back, 180° front) of ribs 1 to 12; mm, degrees
-_RIBS = (
-    (58, 46, 38, 138), (82, 62, 50, 140), (101, 76, 58, 143), (115, 85, 62, 146), (125, 91, 66, 148), (132, 95, 70, 148),
-    (137, 97, 74, 146), (139, 98, 78, 140), (139, 98, 80, 132), (136, 96, 78, 122), (130, 93, 62, 92), (118, 88, 40, 62),
-)  # fmt: skip
 
 
 def thorax() -> Scene:
@@ -38,7 +33,7 @@ def thorax() -> Scene:
 
     Structures bear TotalSegmentator's names. The box of `Scene.bounds` cuts neck and abdomen.
     """
-    solids = (*_trunk(), *_abdomen(), *_lungs(), *_mediastinum(), *_domes(), *_shoulders(), *_cage(), *_spine())
+    solids = (*_trunk(), *_abdomen(), *_lungs(), *_mediastinum(), *_domes(), *skeleton())
     return Scene(solids, "thorax", _BOUNDS)
 
 
@@ -131,25 +126,25 @@ def _lobe(side_name: str, side: float, point: NDArray[np.float64]) -> str:
 
 def _mediastinum() -> list[Solid]:
     return [
-        ellipsoid((0, 6, 70), (27, 52, 90), _TISSUE),
+        ellipsoid((0, 6, 70), (25, 50, 90), _TISSUE),
         ellipsoid((0, 20, -50), (24, 55, 110), _TISSUE),
         ellipsoid((14, -44, -92), (62, 38, 18), -80.0),  # fat pad
         # Long axis to the left, forwards and down.
-        ellipsoid((24, -24, -56), (68, 44, 48), _HEART, "heart", rotation=_rotation((0.80, -0.40, -0.45))),
+        ellipsoid((24, -24, -56), (68, 44, 48), _HEART, "heart", rotation=rotation_along((0.80, -0.40, -0.45))),
         ellipsoid((-14, -14, -48), (29, 34, 42), _HEART, "heart"),
         ellipsoid((14, -22, 2), (30, 26, 34), _HEART, "heart"),
-        *_tube([(6, -12, -20), (-10, -20, 20), (-9, -18, 50), (0, -8, 68), (12, 8, 74), (22, 28, 66), (25, 40, 46)], 14.0,
-               _BLOOD, "aorta"),
-        *_tube([(25, 40, 46), (25, 44, 0), (21, 42, -60), (12, 38, -120), (4, 30, -200)], 12.5, _BLOOD, "aorta"),
-        *_tube([(-24, -8, 100), (-26, -12, 60), (-24, -14, -10)], 10.0, _BLOOD, "superior_vena_cava"),
-        *_tube([(-22, 4, -80), (-22, 10, -130), (-18, 16, -200)], 11.0, _BLOOD, "inferior_vena_cava"),
-        *_tube([(-34, 6, 4), (0, 4, -22), (36, 6, 6)], 10.0, _BLOOD, "pulmonary_vein"),
-        *_tube([(-26, 6, 18), (-44, 12, 2), (-50, 18, -22)], 8.5, _BLOOD, "pulmonary_vein"),
-        *_tube([(28, 2, 24), (44, 12, 12), (50, 20, -14)], 8.5, _BLOOD, "pulmonary_vein"),
-        *_tube([(-2, 32, 200), (-3, 38, 60), (2, 36, -60), (10, 20, -110)], 7.0, 30.0, "esophagus"),
-        *_tube([(0, 6, 200), (-1, 14, 110), (-1, 20, 46)], 9.0, _AIR, "trachea"),
-        *_tube([(-1, 20, 46), (-18, 22, 24), (-36, 24, 8)], 6.5, _AIR, "trachea"),
-        *_tube([(-1, 20, 46), (20, 24, 26), (40, 26, 14)], 5.5, _AIR, "trachea"),
+        *tube([(6, -12, -20), (-10, -20, 20), (-9, -18, 50), (0, -8, 68), (12, 8, 74), (22, 28, 66), (25, 40, 46)],
+              14.0, _BLOOD, "aorta"),
+        *tube([(25, 40, 46), (25, 44, 0), (21, 42, -60), (12, 38, -120), (4, 30, -200)], 12.5, _BLOOD, "aorta"),
+        *tube([(-24, -8, 100), (-26, -12, 60), (-24, -14, -10)], 10.0, _BLOOD, "superior_vena_cava"),
+        *tube([(-22, 4, -80), (-22, 10, -130), (-18, 16, -200)], 11.0, _BLOOD, "inferior_vena_cava"),
+        *tube([(-34, 6, 4), (0, 4, -22), (36, 6, 6)], 10.0, _BLOOD, "pulmonary_vein"),
+        *tube([(-26, 6, 18), (-44, 12, 2), (-50, 18, -22)], 8.5, _BLOOD, "pulmonary_vein"),
+        *tube([(28, 2, 24), (44, 12, 12), (50, 20, -14)], 8.5, _BLOOD, "pulmonary_vein"),
+        *tube([(-2, 32, 200), (-3, 38, 60), (2, 36, -60), (10, 20, -110)], 7.0, 30.0, "esophagus"),
+        *tube([(0, 6, 200), (-1, 14, 110), (-1, 20, 46)], 9.0, _AIR, "trachea"),
+        *tube([(-1, 20, 46), (-18, 22, 24), (-36, 24, 8)], 6.5, _AIR, "trachea"),
+        *tube([(-1, 20, 46), (20, 24, 26), (40, 26, 14)], 5.5, _AIR, "trachea"),
     ]  # fmt: skip
 
 
@@ -163,115 +158,3 @@ def _domes() -> list[Solid]:
         ellipsoid((60, -14, -152), (42, 44, 44), _TISSUE, "stomach"),
         ellipsoid((58, -16, -134), (30, 32, 18), -950.0, "stomach"),
     ]
-
-
-def _shoulders() -> list[Solid]:
-    """Shoulder blades turned outwards, as for a PA view, collar bones and the heads of the arms."""
-    solids = []
-    for name, side in _SIDES:
-        blade, collar = f"scapula_{name}", f"clavicula_{name}"
-        turn = _rotation((side * 0.42, 0.90, 0.05))
-        solids += [
-            _shell(ellipsoid((side * 124, 52, 58), (2.5, 30, 72), 500.0, blade, rotation=turn[:, [1, 0, 2]])),
-            *_tube([(side * 112, 72, 92), (side * 138, 56, 118), (side * 152, 30, 134)], 6.0, 450.0, blade),
-            *_tube([(side * 122, 44, 0), (side * 136, 36, 60), (side * 142, 26, 108)], 4.5, 500.0, blade),
-            *_tube([(side * 20, -60, 112), (side * 60, -56, 122), (side * 100, -22, 134), (side * 146, 18, 140)], 6.0,
-                   _CORTICAL, collar),
-            *_tube([(side * 20, -60, 112), (side * 60, -56, 122), (side * 100, -22, 134), (side * 146, 18, 140)], 3.8,
-                   _SPONGY, collar),
-            ellipsoid((side * 150, 22, 112), (15, 21, 21), 500.0, f"humerus_{name}"),
-            ellipsoid((side * 150, 22, 112), (12.5, 18.5, 18.5), _SPONGY, f"humerus_{name}"),
-        ]  # fmt: skip
-    return solids
-
-
-def _shell(solid: Solid) -> Solid:
-    return solid
-
-
-def _cage() -> list[Solid]:
-    """Ribs as chains of flat capsules, cortical bone around spongy, their cartilages, and the sternum."""
-    solids = []
-    for name, side in _SIDES:
-        for i, (half_width, half_depth, fall, last) in enumerate(_RIBS):
-            path = _rib_path(i, side, half_width, half_depth, fall, last)
-            flat = [(b - a, 0) for a, b in pairwise(path)]
-            assert flat
-            for radius, hu in ((6.0, _CORTICAL), (4.2, _SPONGY)):
-                for a, b in pairwise(path):
-                    outwards = (a + b) / 2 * [1, 1, 0]
-                    solids.append(
-                        capsule(a, b, radius, hu, f"rib_{name}_{i + 1}", flat=(outwards, radius - 2.4))
-                    )
-            if i < 10:
-                end = path[-1]
-                target = np.array([side * 17, -84.0 - 0.5 * min(i, 6), 92.0 - 21 * min(i, 6)])
-                bend = 0.5 * (end + target) + [0, -5, -6]
-                solids += _tube([end, bend, target], 5.0, _CARTILAGE, "costal_cartilages")
-    lean = _rotation((0, -0.10, -0.995))[:, [1, 2, 0]]
-    solids += [
-        box((0, -80, 96), (27, 6.5, 24), _CORTICAL - 300, "sternum", rotation=lean),
-        box((0, -80, 96), (24, 4.5, 21.5), _SPONGY, "sternum", rotation=lean),
-        box((0, -88, 22), (17, 6, 50), _CORTICAL - 300, "sternum", rotation=lean),
-        box((0, -88, 22), (14.5, 4, 48), _SPONGY, "sternum", rotation=lean),
-    ]
-    return solids
-
-
-def _rib_path(
-    i: int, side: float, half_width: float, half_depth: float, fall: float, last: float
-) -> list[NDArray[np.float64]]:
-    """Points along rib i + 1, from its vertebra around the side to its cartilage."""
-    angle = np.deg2rad(np.linspace(9, last, 15))
-    z_back = _level(i) + 6
-    drop = fall * ((1 - np.cos(angle)) / 2) ** 0.8
-    back = half_depth * (1 - 0.12 * np.exp(-((angle / 0.35) ** 2)))
-    points = np.stack([side * half_width * np.sin(angle), 4 + back * np.cos(angle), z_back - drop], axis=1)
-    return list(points)
-
-
-def _level(i: int) -> float:
-    """Height of the middle of vertebra T1 + i, mm: bodies grow taller downwards."""
-    return 158.0 - 21.0 * i - 0.32 * i * i
-
-
-def _spine() -> list[Solid]:
-    levels = [_level(i) for i in range(len(_VERTEBRAE) + 1)]
-    solids: list[Solid] = [*_tube([(0, _kyphosis(z), z) for z in (200, *levels, -200)], 13.0, _DISC, "")]
-    solids += [
-        *_tube([(0, _kyphosis(z) + 25, z) for z in (200, *levels, -200)], 9.0, 20.0, ""),
-        *_tube([(0, _kyphosis(z) + 25, z) for z in (200, *levels, -200)], 5.0, 40.0, "spinal_cord"),
-    ]
-    for i, vertebra in enumerate(_VERTEBRAE):
-        z, name = levels[i], f"vertebrae_{vertebra}"
-        width, height = 14.5 + 0.55 * i, 0.42 * (levels[i] - levels[i + 1])
-        y = _kyphosis(z)
-        solids += [
-            cylinder((0, y, z), (width, 15, height), _CORTICAL - 150, name),
-            cylinder((0, y, z), (width - 1.6, 13.4, height - 1.6), _SPONGY - 10, name),
-            *_tube([(0, y + 36, z - 3), (0, y + 50, z - 22)], 4.0, 420.0, name),
-        ]
-        for _, side in _SIDES:
-            solids += [
-                *_tube([(side * 9, y + 14, z + 3), (side * 12, y + 28, z + 2), (0, y + 37, z - 3)], 3.8, 480.0, name),
-                capsule((side * 12, y + 28, z + 2), (side * (34 - i), y + 34, z + 4), 4.0, 420.0, name),
-            ]
-    return solids
-
-
-def _kyphosis(z: float) -> float:
-    """Where the middle of the vertebral bodies lies at a height: furthest back in the middle of the chest, y in mm."""
-    return 56.0 - 26.0 * ((z - 10) / 190) ** 2
-
-
-def _tube(points: list[tuple[float, float, float]], radius: float, hu: float, name: str) -> list[Solid]:
-    """Capsules along a polyline."""
-    return [capsule(a, b, radius, hu, name) for a, b in pairwise(points)]
-
-
-def _rotation(along: tuple[float, float, float]) -> NDArray[np.float64]:
-    """A rotation whose first column points along a direction, and its second as horizontally as it can."""
-    first = np.array(along) / np.linalg.norm(along)
-    second = np.cross([0.0, 0.0, 1.0], first)
-    second /= np.linalg.norm(second)
-    return np.stack([first, second, np.cross(first, second)], axis=1)

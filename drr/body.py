@@ -33,7 +33,7 @@ def body_outline(volume: Volume) -> NDArray[np.float64]:
     The body is the largest connected thing denser than −400 HU once thin parts (couch, blanket) are opened away, seen
     on a grid of about 4 mm.
     """
-    step = np.maximum(1, np.round(_COARSE_MM / volume.spacing)).astype(int)
+    step = np.clip(np.round(_COARSE_MM / volume.spacing), 1, max(volume.shape)).astype(int)
     coarse = volume.hu[:: step[2], :: step[1], :: step[0]] > _BODY_HU
     parts, n = ndimage.label(ndimage.binary_opening(coarse, iterations=2))
     if n == 0:

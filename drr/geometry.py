@@ -18,6 +18,8 @@ __all__ = ["Camera"]
 
 Vector = NDArray[np.float64]
 
+_FARTHEST_MM = 1e9
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -45,8 +47,11 @@ class Camera:
     def __post_init__(self) -> None:
         for name in ("source", "origin", "du", "dv"):
             vector = np.asarray(getattr(self, name), np.float64)
-            if vector.shape != (3,) or not np.isfinite(vector).all():
-                raise InputError(f"camera {self.name}: {name} must be three finite numbers, got {vector.tolist()}")
+            if vector.shape != (3,) or not (np.abs(vector) <= _FARTHEST_MM).all():  # NaN fails, too
+                raise InputError(
+                    f"camera {self.name}: {name} must be three finite numbers within ±{_FARTHEST_MM:.0e} mm, "
+                    f"got {vector.tolist()}"
+                )
             object.__setattr__(self, name, vector)
         h, w = self.shape
         if not (1 <= h <= 16384 and 1 <= w <= 16384):
@@ -97,7 +102,9 @@ class Camera:
             name: What to call the view.
         """
         K, pose = np.asarray(K, float), np.asarray(world_to_camera, float)
-        if K.shape != (3, 3) or not np.isfinite(K).all() or abs(np.linalg.det(K)) < 1e-12:
+        with np.errstate(over="ignore"):
+            invertible = K.shape == (3, 3) and np.isfinite(K).all() and abs(np.linalg.det(K)) >= 1e-12
+        if not invertible:
             raise InputError(f"camera {name}: K must be a finite, invertible 3×3 matrix")
         if pose.shape not in ((3, 4), (4, 4)) or not np.isfinite(pose).all():
             raise InputError(f"camera {name}: world_to_camera must be a finite 3×4 or 4×4 matrix [R | t]")
@@ -108,8 +115,9 @@ class Camera:
             raise InputError(
                 f"camera {name}: the source–detector distance must be positive, got {source_detector_mm} mm"
             )
-        source = -R.T @ t
-        to_world = source_detector_mm * R.T @ np.linalg.inv(K)
+        with np.errstate(all="ignore"):  # what overflows is refused as a vector that is not finite
+            source = -R.T @ t
+            to_world = source_detector_mm * R.T @ np.linalg.inv(K)
         return cls(source, source + to_world[:, 2], to_world[:, 0], to_world[:, 1], shape, name)
 
     @property

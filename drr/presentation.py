@@ -16,6 +16,7 @@ __all__ = ["Collimation", "Window", "present"]
 
 _WHITE = 65535
 _AIR = 0.05  # line integrals below are beam that met nothing: they do not decide the window
+_NARROWEST, _MOST = 1e-6, 1e12  # of a window: float32 holds the picture's scale
 _PERCENTILES = (2.0, 99.7)
 
 
@@ -27,8 +28,11 @@ class Window:
     high: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
-            raise InputError(f"window must be two finite numbers, low < high; got {self.low}, {self.high}")
+        if not (-_MOST <= self.low < self.high <= _MOST and self.high - self.low >= _NARROWEST):
+            raise InputError(
+                f"window must be two finite numbers, low < high, {_NARROWEST:g} or more apart and within ±{_MOST:g}; "
+                f"got {self.low:g}, {self.high:g}"
+            )
 
 
 @dataclass(frozen=True)

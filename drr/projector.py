@@ -82,17 +82,21 @@ class Projector:
         to_device = _device_array(choose_backend(backend))
         self._volume = prepare(to_device(stored_attenuation(volume.hu)), volume.affine)
         self._labels = labels
-        self._label_array = None if labels is None else to_device(labels.array)
+        self._label_array = None if labels is None else to_device(_consecutive(labels))
 
     def line_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
         """∫μ dl along every ray: (V, h, w), dimensionless; all cameras of one size.
 
         Raises:
-            InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses.
+            InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses, or
+                that `method` cannot serve.
         """
         self.check(cameras)
         packed, shape = _packed(cameras)
-        images = project(self._volume, packed, shape, method=self._method, model=self._model)
+        try:
+            images = project(self._volume, packed, shape, method=self._method, model=self._model)
+        except ValueError as error:  # the method cannot serve the model, or one of the cameras
+            raise InputError(str(error)) from error
         return _to_host(images[:, 0] * np.float32(self._scale))
 
     def thickness(self, camera: Camera) -> dict[str, NDArray[np.float32]]:
@@ -101,10 +105,10 @@ class Projector:
             return {}
         self.check([camera])
         packed, shape = _packed([camera])
-        names = self._labels.names
-        lengths = project_labels(self._label_array, self._labels.affine, packed, shape, max(names, default=0) + 1)[0]
+        names = [self._labels.names[label] for label in sorted(self._labels.names)]
+        lengths = project_labels(self._label_array, self._labels.affine, packed, shape, len(names) + 1)[0, 1:]
         met = _to_host(lengths.max(axis=(1, 2)) > 0)
-        return {names[label]: _to_host(lengths[label]) for label in sorted(names) if met[label]}
+        return {name: _to_host(lengths[i]) for i, name in enumerate(names) if met[i]}
 
     def radiographs(self, cameras: Sequence[Camera]) -> list[Radiograph]:
         """Line integrals and structures of every view."""
@@ -142,6 +146,17 @@ def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:
     if backend == "cuda" and not found:
         raise InputError("backend cuda: no GPU with CuPy was found; install radsynth[cuda], or use --backend cpu")
     return "cuda" if found else "cpu"
+
+
+def _consecutive(labels: Labels) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The map with its named labels numbered 1, 2, …: each number costs an image, labels as high as 65535 do occur."""
+    values = sorted(labels.names)
+    numbers = np.arange(1, len(values) + 1)
+    if np.array_equal(values, numbers):
+        return labels.array
+    table = np.zeros(65536, np.uint16)
+    table[values] = numbers
+    return table.astype(np.uint8)[labels.array] if len(values) < 256 else table[labels.array]
 
 
 def _packed(cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], tuple[int, int]]:

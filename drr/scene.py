@@ -21,8 +21,6 @@ from synth.drr.solids import PackedSolids, Solid, box, interval, pack
 from synth.kernels.threads import run_parallel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from synth.drr.geometry import Camera
@@ -66,7 +64,8 @@ class Scene:
         """
         scale = water_attenuation(energy_kev) / 1000
         values = np.array([scale * max(0.0, solid.hu - AIR_HU) for solid in self.solids])
-        return self._lengths(camera, values, np.zeros(len(self.solids), np.int64), 1)[0]
+        integral: NDArray[np.float64] = self._lengths(camera, values, np.zeros(len(self.solids), np.int64), 1)[0]
+        return integral
 
     def thickness(self, camera: Camera) -> dict[str, NDArray[np.float64]]:
         """Structure → (h, w), mm of every ray inside it, exact; structures that the view does not meet are 0."""
@@ -116,15 +115,21 @@ class Scene:
         low, high = np.array(self.bounds, float)
         return pack(self.solids), pack([box((low + high) / 2, (high - low) / 2, AIR_HU)])
 
+    @cached_property
+    def _stretched(self) -> NDArray[np.float64]:
+        """Half axes of a box around every solid, as columns: (n, 3, 3), world mm."""
+        return np.array([solid.axes * [1, 1, 1 + solid.reach] for solid in self.solids]).reshape(-1, 3, 3)
+
     def _lengths(
         self, camera: Camera, values: NDArray[np.float64], groups: NDArray[np.int64], n: int
     ) -> NDArray[np.float64]:
         """Path lengths of the last solid times its value, summed by group: (n, h, w)."""
         out = np.zeros((n, *camera.shape))
         packed = camera.packed
+        radius = np.sqrt((self._stretched**2).sum((1, 2)))
 
         def rows(v0: int, v1: int) -> None:
-            _rows(*self._packed, values, groups, packed, out, v0, v1)
+            _rows(*self._packed, radius, values, groups, packed, out, v0, v1)
 
         run_parallel(rows, camera.shape[0], _ROWS)
         return out
@@ -132,8 +137,7 @@ class Scene:
     def _reach(self, affine: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest and highest voxel coordinate (x, y, z) of every solid's bounding box: (n, 3) each."""
         inverse = np.linalg.inv(affine[:3, :3])
-        stretched = np.array([solid.axes * [1, 1, 1 + solid.reach] for solid in self.solids]).reshape(-1, 3, 3)
-        half = np.abs(inverse @ stretched).sum(2)
+        half = np.abs(inverse @ self._stretched).sum(2)
         centre = (self._packed[0].centre - affine[:3, 3]) @ inverse.T
         return centre - half, centre + half
 
@@ -170,18 +174,26 @@ def _pieces(spans, owners, n, ends):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _rows(solids, inside, values, groups, camera, out, v0, v1):  # type: ignore[no-untyped-def]
+def _rows(solids, inside, radius, values, groups, camera, out, v0, v1):  # type: ignore[no-untyped-def]
     count = len(solids.kind)
-    chosen = np.arange(count)
+    chosen = np.empty(count, np.int64)
     spans, owners, ends = np.empty((count, 2)), np.empty(3 * count, np.int64), np.empty(2 * count)
     sx, sy, sz = camera[0]
     for v in range(v0, v1):
+        # The rays of a row lie in a plane, which most solids do not meet.
+        normal = np.cross(camera[2], camera[1] + v * camera[3] - camera[0])
+        normal /= np.sqrt((normal * normal).sum())
+        met = 0
+        for i in range(count):
+            if abs(((solids.centre[i] - camera[0]) * normal).sum()) <= radius[i]:
+                chosen[met] = i
+                met += 1
         for u in range(out.shape[2]):
             dx, dy, dz = camera[1] + u * camera[2] + v * camera[3] - camera[0]
             t0, t1 = 0.0, 1.0
             if len(inside.kind):
                 t0, t1 = interval(inside, 0, sx, sy, sz, dx, dy, dz, t0, t1)
-            n = _intervals(solids, chosen, sx, sy, sz, dx, dy, dz, t0, t1, spans, owners)
+            n = _intervals(solids, chosen[:met], sx, sy, sz, dx, dy, dz, t0, t1, spans, owners)
             length = np.sqrt(dx * dx + dy * dy + dz * dz)
             for k in range(_pieces(spans, owners, n, ends) - 1):
                 i = owners[n + k]

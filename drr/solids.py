@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import ArrayLike, NDArray
 
 from synth.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["HalfSpace", "PackedSolids", "Solid", "box", "capsule", "cylinder", "ellipsoid", "interval", "pack"]
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "HalfSpace", "PackedSolids", "Solid", "box", "capsule", "cylinder", "ellipsoid", "interval", "pack",
+    "rotation_along", "tube",
+]  # fmt: skip
 
 _ELLIPSOID, _BOX, _CYLINDER, _CAPSULE = range(4)
 
@@ -100,7 +105,13 @@ def cylinder(
 
 
 def capsule(
-    start: ArrayLike, end: ArrayLike, radius: float, hu: float, name: str = "", *, flat: tuple[ArrayLike, float] | None = None
+    start: ArrayLike,
+    end: ArrayLike,
+    radius: float,
+    hu: float,
+    name: str = "",
+    *,
+    flat: tuple[ArrayLike, float] | None = None,
 ) -> Solid:
     """All points within `radius` of a segment: joined at their ends, capsules make smooth bends.
 
@@ -126,11 +137,25 @@ def capsule(
     return Solid(_CAPSULE, (start + end) / 2, axes, hu, name, length / 2 / radius)
 
 
+def tube(points: Sequence[ArrayLike], radius: float, hu: float, name: str = "") -> list[Solid]:
+    """Capsules along a polyline of points (3,), world mm; the rest as for `capsule`."""
+    return [capsule(a, b, radius, hu, name) for a, b in pairwise(points)]
+
+
+def rotation_along(direction: ArrayLike) -> NDArray[np.float64]:
+    """A rotation (3, 3) whose first column points along a direction, not z, and whose second is horizontal."""
+    first = np.asarray(direction, float) / np.linalg.norm(direction)
+    second = np.cross([0.0, 0.0, 1.0], first)
+    second /= np.linalg.norm(second)
+    return np.stack([first, second, np.cross(first, second)], axis=1)
+
+
 def _axes(half_axes: ArrayLike, rotation: ArrayLike | None) -> NDArray[np.float64]:
     lengths = np.asarray(half_axes, float)
     if lengths.shape != (3,) or not (lengths > 0).all():
         raise InputError(f"half axes must be three positive numbers of mm, got {lengths.tolist()}")
-    return lengths * (np.eye(3) if rotation is None else np.asarray(rotation, float))
+    axes: NDArray[np.float64] = lengths * (np.eye(3) if rotation is None else np.asarray(rotation, float))
+    return axes
 
 
 class PackedSolids(NamedTuple):

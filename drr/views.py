@@ -121,7 +121,7 @@ def fit_camera(
         isocentre: (3,), the point the central ray passes; default: the middle of the body.
 
     Raises:
-        InputError: Distances that contradict each other or put the source inside the body.
+        InputError: Distances that contradict each other or put source or detector inside the body.
     """
     middle = (body.min(0) + body.max(0)) / 2 if isocentre is None else isocentre
     towards = view.towards_detector
@@ -135,6 +135,8 @@ def fit_camera(
         )
     if -((body - middle) @ towards).min() >= sid:
         raise InputError(f"view {view.name}: the source would be inside the body; set --sid or --sdd larger")
+    if ((body - middle) @ towards).max() >= sdd - sid:
+        raise InputError(f"view {view.name}: the detector would be inside the body; set --sid smaller or --sdd larger")
     source = middle - sid * towards
     centre = source + sdd * towards
     unit = Camera.looking(source, centre, view.right, view.down, pitch_mm=1.0, shape=(1, 1), name=view.name)

@@ -13,14 +13,14 @@ import numpy as np
 from numba import njit
 
 from synth.kernels.threads import run_parallel
-from synth.kernels.traversal import clip, enter, first_crossing, reciprocal
+from synth.kernels.traversal import clip, enter, first_crossing, pixel_ray, ray_length, reciprocal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synth.kernels.padded import PaddedVolume
 
-__all__ = ["ROWS", "exact", "ray_length"]
+__all__ = ["ROWS", "exact"]
 
 ROWS = 8  # detector rows a task takes
 _GAUSS = 0.5 / math.sqrt(3.0)
@@ -66,7 +66,7 @@ def _box_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-untyped-d
     total = np.empty(channels)
     for v in range(v0, v1):
         for u in range(out.shape[2]):
-            dx, dy, dz = camera[1] + u * camera[2] + v * camera[3] - camera[0]
+            dx, dy, dz = pixel_ray(camera, u, v)
             total[:] = 0
             ix, iy, iz = reciprocal(dx), reciprocal(dy), reciprocal(dz)
             t, t1 = clip(sx, sy, sz, ix, iy, iz, nx, ny, nz)
@@ -110,7 +110,7 @@ def _trilinear_rows(padded, camera, metric, out, v0, v1):  # type: ignore[no-unt
     total = np.empty(channels)
     for v in range(v0, v1):
         for u in range(out.shape[2]):
-            dx, dy, dz = camera[1] + u * camera[2] + v * camera[3] - camera[0]
+            dx, dy, dz = pixel_ray(camera, u, v)
             total[:] = 0
             ix, iy, iz = reciprocal(dx), reciprocal(dy), reciprocal(dz)
             t, t1 = clip(sx, sy, sz, ix, iy, iz, nx, ny, nz)
@@ -154,12 +154,3 @@ def _bilinear(padded, c, z, y, x, fy, fx):  # type: ignore[no-untyped-def]
     b0, b1 = float(padded[c, z, y + 1, x]), float(padded[c, z, y + 1, x + 1])
     a, b = a0 + fx * (a1 - a0), b0 + fx * (b1 - b0)
     return a + fy * (b - a)
-
-
-@njit(nogil=True, cache=True, inline="always")
-def ray_length(metric, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """World length of an index-space vector, mm."""
-    square = 0.0
-    for i in range(3):
-        square += (metric[i, 0] * dx + metric[i, 1] * dy + metric[i, 2] * dz) ** 2
-    return math.sqrt(square)

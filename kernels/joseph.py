@@ -22,6 +22,7 @@ from numba import njit
 
 from synth.kernels.lerp import LANES, MAX_STEP, lerp16
 from synth.kernels.threads import run_parallel, thread_count
+from synth.kernels.traversal import pixel_ray, ray_length
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +91,10 @@ def _project_view(
         sums = _accumulate(stack, start, camera[0], plane, weights)
 
         def to_detector(v0: int, v1: int, sums: NDArray[np.float32] = sums, image: NDArray[np.float32] = image) -> None:
-            _to_detector(sums, homography, camera, metric, image, v0, v1)
+            if homography is None:
+                _take(sums, camera, metric, image, v0, v1)
+            else:
+                _resample(sums, homography, camera, metric, image, v0, v1)
 
         run_parallel(to_detector, len(image), _TILE)
 
@@ -293,27 +297,29 @@ def _blend(rows, k, w0, w1, width, target):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _to_detector(image, homography, camera, lengths, target, v0, v1):  # type: ignore[no-untyped-def]
-    """Plane → detector: cubic interpolation (Keys 1981, a = −1/2), times the path length per slice."""
-    s_a, s_r, s_c = camera[0]
-    width = target.shape[1]
-    backwards = camera[2, 1] < 0
+def _take(sums, camera, metric, image, v0, v1):  # type: ignore[no-untyped-def]
+    """Plane → detector where their pixels are the same: times the path length per slice."""
+    width = image.shape[1]
+    step = metric @ camera[2]
+    first, forwards = (width - 1, -1) if camera[2, 1] < 0 else (0, 1)  # the plane's columns always ascend
     for v in range(v0, v1):
+        x, y, z = metric @ (camera[1] + v * camera[3] - camera[0])
+        per_slice = 1 / abs(camera[1, 0] - camera[0, 0])
         for u in range(width):
-            p_a = camera[1, 0] + u * camera[2, 0] + v * camera[3, 0] - s_a
-            p_r = camera[1, 1] + u * camera[2, 1] + v * camera[3, 1] - s_r
-            p_c = camera[1, 2] + u * camera[2, 2] + v * camera[3, 2] - s_c
-            length = 0.0
-            for i in range(3):
-                length += (lengths[i, 0] * p_a + lengths[i, 1] * p_r + lengths[i, 2] * p_c) ** 2
-            if homography is None:
-                value = image[v, width - 1 - u if backwards else u]
-            else:
-                q = homography[2, 0] * u + homography[2, 1] * v + homography[2, 2]
-                m = (homography[0, 0] * u + homography[0, 1] * v + homography[0, 2]) / q
-                n = (homography[1, 0] * u + homography[1, 1] * v + homography[1, 2]) / q
-                value = _cubic(image, n, m)
-            target[v, u] = value * math.sqrt(length) / abs(p_a)
+            square = (x + u * step[0]) ** 2 + (y + u * step[1]) ** 2 + (z + u * step[2]) ** 2
+            image[v, u] = sums[v, first + forwards * u] * np.float32(math.sqrt(square) * per_slice)
+
+
+@njit(nogil=True, cache=True)
+def _resample(sums, homography, camera, metric, image, v0, v1):  # type: ignore[no-untyped-def]
+    """Plane → detector: cubic interpolation (Keys 1981, a = −1/2), times the path length per slice."""
+    a, b, c = homography
+    for v in range(v0, v1):
+        for u in range(image.shape[1]):
+            p_a, p_r, p_c = pixel_ray(camera, u, v)
+            q = c[0] * u + c[1] * v + c[2]
+            m, n = (a[0] * u + a[1] * v + a[2]) / q, (b[0] * u + b[1] * v + b[2]) / q
+            image[v, u] = _cubic(sums, n, m) * ray_length(metric, p_a, p_r, p_c) / abs(p_a)
 
 
 @njit(nogil=True, cache=True, inline="always")

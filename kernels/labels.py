@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from synth.kernels.exact import ROWS, ray_length
+from synth.kernels.exact import ROWS
 from synth.kernels.threads import run_parallel
-from synth.kernels.traversal import clip, enter, first_crossing, reciprocal
+from synth.kernels.traversal import clip, enter, first_crossing, pixel_ray, ray_length, reciprocal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def _label_rows(labels, camera, metric, out, v0, v1):  # type: ignore[no-untyped
     sx, sy, sz = camera[0] + 0.5  # voxel i spans [i − ½, i + ½]
     for v in range(v0, v1):
         for u in range(out.shape[2]):
-            dx, dy, dz = camera[1] + u * camera[2] + v * camera[3] - camera[0]
+            dx, dy, dz = pixel_ray(camera, u, v)
             ix, iy, iz = reciprocal(dx), reciprocal(dy), reciprocal(dz)
             t, t1 = clip(sx, sy, sz, ix, iy, iz, nx, ny, nz)
             if t >= t1:

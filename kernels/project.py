@@ -27,6 +27,8 @@ Model: TypeAlias = Literal["trilinear", "box"]
 MAX_SLOPE = 2.0
 """Steepest ray that "auto" leaves to slices: voxels it may move across a slice per voxel it advances."""
 
+_DLPACK_HOST, _DLPACK_CUDA = (1, 3), (2, 13)  # DLDeviceType: CPU, pinned; CUDA, managed
+
 
 class PreparedVolume:
     """A volume ready to be projected many times. Made by `prepare`.
@@ -50,21 +52,26 @@ def prepare(volume: Any, affine: NDArray[np.float64]) -> PreparedVolume:
     """Lays a volume out for the kernels of the device it lives on.
 
     Args:
-        volume: (z, y, x) or (C, z, y, x), float32 or uint16, numpy or CuPy.
+        volume: (z, y, x) or (C, z, y, x), float32 or uint16: numpy, CuPy, or any array that speaks DLPack, such as a
+            torch tensor, on the CPU or on a CUDA device. Need not be contiguous.
         affine: (4, 4), voxel index (x, y, z, 1) → world, mm; sheared and oblique grids are exact.
 
     Raises:
-        ValueError: Another shape or dtype, or a singular affine.
+        TypeError: No array.
+        ValueError: Another shape or dtype, no voxels, another device, or a singular affine.
     """
+    volume = _native(volume, "volume")
     if volume.ndim not in (3, 4) or volume.dtype not in (np.float32, np.uint16):
         raise ValueError(
             f"volume must be (z, y, x) or (C, z, y, x), float32 or uint16; got {volume.dtype} {volume.shape}"
         )
+    if not volume.size:
+        raise ValueError(f"volume must hold at least one voxel; got shape {volume.shape}")
     _check_affine(affine)
     volume = volume if volume.ndim == 4 else volume[None]
     if isinstance(volume, np.ndarray):
-        return PreparedVolume(PaddedVolume(volume), affine, on_gpu=False)
-    return PreparedVolume(volume, affine, on_gpu=True)
+        return PreparedVolume(PaddedVolume(np.ascontiguousarray(volume)), affine, on_gpu=False)
+    return PreparedVolume(_array_module(True).ascontiguousarray(volume), affine, on_gpu=True)
 
 
 def project(
@@ -89,7 +96,7 @@ def project(
         model: "trilinear" between voxel centres, or "box", constant within a voxel.
 
     Returns:
-        (V, C, h, w) float32, value·mm, on the volume's device.
+        (V, C, h, w) float32, value·mm, on the volume's device, as numpy or CuPy; `torch.from_dlpack` takes either.
 
     Raises:
         ValueError: Contradicting or malformed arguments.
@@ -127,7 +134,7 @@ def project_labels(
     """Length of every ray in every label, all labels in one pass; voxels are boxes.
 
     Args:
-        labels: (z, y, x), uint8 or uint16, numpy or CuPy; 0 is background.
+        labels: (z, y, x), uint8 or uint16, as `prepare` takes arrays; 0 is background.
         affine: (4, 4), voxel index (x, y, z, 1) → world, mm.
         cameras: (V, 4, 3), as in `project`.
         shape: (h, w) of the detector, pixels.
@@ -137,8 +144,10 @@ def project_labels(
         (V, L, h, w) float32, mm, on the labels' device; the background's plane stays 0.
 
     Raises:
-        ValueError: Another shape or dtype, or a singular affine.
+        TypeError: No array.
+        ValueError: Another shape or dtype, another device, or a singular affine.
     """
+    labels = _native(labels, "labels")
     if labels.ndim != 3 or labels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"labels must be (z, y, x), uint8 or uint16; got {labels.dtype} {labels.shape}")
     _check_affine(affine)
@@ -148,7 +157,7 @@ def project_labels(
         return label_lengths(np.ascontiguousarray(labels), local, metric, shape, n_labels)
     from synth.kernels import _cuda
 
-    return _cuda.label_lengths(labels, local, metric, shape, n_labels)
+    return _cuda.label_lengths(_array_module(True).ascontiguousarray(labels), local, metric, shape, n_labels)
 
 
 def slicing_axes(
@@ -156,7 +165,8 @@ def slicing_axes(
 ) -> NDArray[np.int32]:
     """The axis of each view along which its central ray crosses most slices; −1 where slices cannot serve.
 
-    Slices need the whole volume, with its margin of one voxel, between the source and the detector.
+    Slices need the whole volume, with its margin of one voxel, between the source and the detector, and rays that all
+    advance the same way along the axis.
 
     Args:
         cameras: (V, 4, 3), voxel index coordinates.
@@ -177,18 +187,25 @@ def slicing_axes(
     rows = np.arange(len(axes))
     s_a = source[rows, axes]
     outside = (s_a <= -1) | (s_a >= np.array(volume_shape[::-1])[axes])
-    axes[~(between & outside)] = -1
+    rays = np.take_along_axis(_corner_rays(cameras, shape), axes[:, None, None].astype(int), axis=2)[..., 0]
+    one_way = (rays > 0).all(1) | (rays < 0).all(1)
+    axes[~(between & outside & one_way)] = -1
     return axes
 
 
 def _slopes(cameras: NDArray[np.float64], axes: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.float64]:
     """The steepest of each view's corner rays against its slicing axis, voxels per voxel."""
-    h, w = shape
-    source, origin, du, dv = np.moveaxis(cameras, 1, 0)
-    rays = np.stack([origin + u * du + v * dv - source for u in (0, w - 1) for v in (0, h - 1)], axis=1)
+    rays = _corner_rays(cameras, shape)
     along = np.take_along_axis(np.abs(rays), np.maximum(axes, 0)[:, None, None].astype(int), axis=2)[..., 0]
     slopes: NDArray[np.float64] = (np.abs(rays).max(2) / np.maximum(along, 1e-12)).max(1)
     return slopes
+
+
+def _corner_rays(cameras: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """From the source to the pixels in the detector's corners, (V, 4, 3)."""
+    h, w = shape
+    source, origin, du, dv = np.moveaxis(cameras, 1, 0)
+    return np.stack([origin + u * du + v * dv - source for u in (0, w - 1) for v in (0, h - 1)], axis=1)
 
 
 def _to_index(
@@ -213,6 +230,18 @@ def _check_affine(affine: NDArray[np.float64]) -> None:
 def _check_shape(shape: tuple[int, int]) -> None:
     if len(shape) != 2 or min(shape) < 1:
         raise ValueError(f"shape must be (h, w) of at least 1 pixel each; got {shape}")
+
+
+def _native(array: Any, name: str) -> Any:
+    """Numpy and CuPy arrays as they are; others over DLPack, without a copy."""
+    if isinstance(array, np.ndarray) or type(array).__module__.partition(".")[0] == "cupy":
+        return array
+    if not hasattr(array, "__dlpack_device__"):
+        raise TypeError(f"{name} must be an array (numpy, CuPy, torch or another with DLPack); got {type(array)}")
+    device = int(array.__dlpack_device__()[0])
+    if device not in (*_DLPACK_HOST, *_DLPACK_CUDA):
+        raise ValueError(f"{name} must be on the CPU or a CUDA device; got DLPack device type {device}")
+    return _array_module(device in _DLPACK_CUDA).from_dlpack(array)
 
 
 def _kernels(volume: PreparedVolume) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["run_parallel", "thread_count"]
 
@@ -21,17 +21,31 @@ def thread_count() -> int:
 
 
 def run_parallel(task: Callable[[int, int], None], n: int, chunk: int) -> None:
-    """Calls `task(start, stop)` over range(n) in pieces of `chunk`, on all threads; returns when all are done."""
+    """Calls `task(start, stop)` over range(n) in pieces of `chunk`, on all threads; returns when all are done.
+
+    The caller's thread works too, and each thread takes the next piece when it is ready for one.
+    """
+    starts = iter(range(0, n, chunk))
+
+    def work() -> None:
+        for start in starts:
+            task(start, min(n, start + chunk))
+
+    others = min(thread_count(), -(-n // chunk)) - 1
+    helpers = [_executor().submit(work) for _ in range(others)]
+    try:
+        work()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+
+
+def _executor() -> ThreadPoolExecutor:
     global _pool
-    pieces: Sequence[tuple[int, int]] = [(start, min(n, start + chunk)) for start in range(0, n, chunk)]
-    if thread_count() == 1 or len(pieces) == 1:
-        for start, stop in pieces:
-            task(start, stop)
-        return
     if _pool is None:
         _pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="synth-kernel")
-    for future in [_pool.submit(task, start, stop) for start, stop in pieces]:
-        future.result()
+    return _pool
 
 
 def _forget_pool() -> None:

@@ -10,9 +10,28 @@ import math
 
 from numba import njit
 
-__all__ = ["clip", "enter", "first_crossing", "reciprocal"]
+__all__ = ["clip", "enter", "first_crossing", "pixel_ray", "ray_length", "reciprocal"]
 
 _FAR = 1e300
+
+
+@njit(nogil=True, cache=True, inline="always")
+def pixel_ray(camera, u, v):  # type: ignore[no-untyped-def]
+    """The vector from the source to the centre of pixel (u, v); `camera` is (4, 3): source, origin, du, dv."""
+    return (
+        camera[1, 0] + u * camera[2, 0] + v * camera[3, 0] - camera[0, 0],
+        camera[1, 1] + u * camera[2, 1] + v * camera[3, 1] - camera[0, 1],
+        camera[1, 2] + u * camera[2, 2] + v * camera[3, 2] - camera[0, 2],
+    )
+
+
+@njit(nogil=True, cache=True, inline="always")
+def ray_length(metric, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """World length of an index-space vector, mm; `metric` is the linear part of index → world."""
+    square = 0.0
+    for i in range(3):
+        square += (metric[i, 0] * dx + metric[i, 1] * dy + metric[i, 2] * dz) ** 2
+    return math.sqrt(square)
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -51,10 +70,10 @@ def enter(s, d, t0, n):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, inline="always")
 def first_crossing(cell, s, inverse):  # type: ignore[no-untyped-def]
-    """Along one axis: the parameter at which the ray leaves `cell`, its step to the next, and the boundary it leaves by.
+    """Along one axis: where the ray leaves `cell`, the step to the next cell, and the face it leaves by.
 
-    The boundary is 1 for the upper and 0 for the lower face, so that t = (cell + boundary − s)·inverse; a ray parallel
-    to the faces never leaves.
+    The face is 1 for the upper and 0 for the lower one, so that t = (cell + face − s)·inverse; a ray parallel to the
+    faces never leaves.
     """
     if inverse > 0:
         return (cell + 1 - s) * inverse, 1, 1

@@ -20,7 +20,9 @@ FAMILIES |= {"clavicula": 0.3, "trachea": 0.75, "sternum": 0.22, "stomach": 0.85
 OPACITY = 0.35
 
 
-def tint(image: NDArray[np.uint8], masks: dict[str, NDArray[np.bool_]], families: dict[str, float]) -> NDArray[np.uint8]:
+def tint(
+    image: NDArray[np.uint8], masks: dict[str, NDArray[np.bool_]], families: dict[str, float]
+) -> NDArray[np.uint8]:
     """(h, w) → (h, w, 3): masks blended over the picture, outlines opaque."""
     colour = np.repeat(image[..., None], 3, 2).astype(np.float32)
     for name, mask in sorted(masks.items()):

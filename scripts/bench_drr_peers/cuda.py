@@ -1,4 +1,4 @@
-"""A hundred views in one call on a GPU: ours beside nanodrr. Times include waiting for the GPU, not the copy back."""
+"""A hundred views in one call on a GPU: ours beside nanodrr. Times include copying one view back."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What no projector that reads every voxel and blends rows slice by slice can beat on this machine.
 
-The volume is read once from memory, and the column pass takes two multiply-adds a pixel and slice at the cores' peak.
+The volume is read once, and the column pass takes two multiply-adds a pixel and slice at the cores' peak. Reads are
+repeated as the projector's runs are, so that both find as much of the volume in the caches.
 """
 
 from __future__ import annotations

@@ -69,9 +69,12 @@ def floor_table(rows: Rows) -> str:
     for row in (row for row in rows if row.get("dtype") in read and "view" in row):
         floor = read[row["dtype"]] + columns[row["view"]]
         lines.append([row["label"], row["view"], number(floor), number(row["best_ms"]), _ratio(row["best_ms"], floor)])
-    return "\n".join(
-        part for part in (text, table(["projector", "view", "floor ms", "best ms", "× floor"], lines)) if part
+    if not lines:
+        return text
+    note = (
+        "Floor: one read and one column pass. Reads are repeated, as the projector's runs are: caches help both alike."
     )
+    return f"{text}\n{note}\n\n{table(['projector', 'view', 'floor ms', 'best ms', '× floor'], lines)}"
 
 
 def label_table(rows: Rows) -> str:

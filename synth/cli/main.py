@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -46,6 +47,8 @@ def _options(
 def main() -> None:
     """Runs the command line and exits: 0 done, 1 the gate said no, 2 bad input or usage, 130 interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path need not be Unicode
     code = _run()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.exit(code)
@@ -70,7 +73,8 @@ def _run() -> int:
         _drop_output()
         return 0
     except OSError as error:
-        _drop_output()
+        if error.filename is None:
+            _drop_output()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 2)
 
 

@@ -7,6 +7,7 @@ that equal samples give equal bytes.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRL
 
 import synth
 from synth.core.errors import InputError
-from synth.core.files import atomic_path
+from synth.core.files import write_bytes
 from synth.dataset.dicom_views import View, view_of
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ def write_dx(path: Path, sample: Sample, *, uid_seed: str) -> None:
         InputError: As `dx_dataset`, or the file cannot be written.
     """
     ds = dx_dataset(sample, uid_seed=uid_seed)
-    with atomic_path(path) as temporary:
-        ds.save_as(temporary, enforce_file_format=True)
+    stream = io.BytesIO()  # pydicom would hide why a file cannot be written
+    ds.save_as(stream, enforce_file_format=True)
+    write_bytes(path, stream.getvalue())
 
 
 def _identify(ds: Dataset, index: int, subject: str, uid_seed: str) -> None:

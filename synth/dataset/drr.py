@@ -32,7 +32,8 @@ __all__ = ["DrrJob"]
 
 Warn = Callable[[str], None]
 
-_MOST_MM = 100_000.0
+_LENGTHS = {"source_detector_mm": "--sdd", "source_isocentre_mm": "--sid", "field_of_view_mm": "--fov"}
+_LEAST_MM, _MOST_MM = 1.0, 100_000.0
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,16 @@ class DrrJob:
         for view in self.views:
             parse_view(view)
         water_attenuation(self.energy_kev)  # refuses energies beyond its table
-        for name in ("source_detector_mm", "source_isocentre_mm", "field_of_view_mm"):
-            self._check_length(name, getattr(self, name))
+        for name, option in _LENGTHS.items():
+            self._check_length(f"{name} ({option})", getattr(self, name))
 
     def _check_length(self, name: str, value: float | None) -> None:
         if value is None:
             return
         if self.cameras:
             raise InputError(f"{name}: explicit cameras have their own; give the one or the other")
-        if not 0 < value <= _MOST_MM:
-            raise InputError(f"{name} must be above 0 and at most {_MOST_MM:.0f} mm, got {value:g}")
+        if not _LEAST_MM <= value <= _MOST_MM:
+            raise InputError(f"{name} must be {_LEAST_MM:.0f} to {_MOST_MM:.0f} mm, got {value:g}")
 
     @property
     def samples_per_ct(self) -> int:

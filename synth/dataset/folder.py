@@ -15,6 +15,7 @@ resumed has the bytes of one uninterrupted run.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -181,7 +182,8 @@ class DatasetFolder:
         if above == self.root and not above.is_dir():
             raise InputError(f"{self.root}: is a file; choose a folder")
         if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-            raise InputError(f"{self.root}: cannot write in {above}; choose another folder")
+            reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
+            raise InputError(f"{self.root}: cannot write ({reason})")
         if above != self.root:
             return
         # A run that was stopped before its recipe was down leaves a bare .parts behind.
