@@ -33,7 +33,8 @@ __all__ = ["joseph"]
 
 PLANE_STEP = 0.5
 """Step of an oblique view's intermediate plane, voxels at the middle slice: finer is more exact and slower."""
-_TILE = 32  # plane rows a task accumulates: with their resampled slice rows they fit the second-level cache
+_TILE = 32  # plane rows a task accumulates; they stay in the second-level cache over all slices
+_BLOCK = 512  # columns taken at once: with the slice rows resampled for them they fit the second-level cache
 _SLICES = 4  # slices that share one read and write of the accumulator
 
 
@@ -212,11 +213,13 @@ def _accumulate_rows(  # type: ignore[no-untyped-def]
 ):
     width = image.shape[1]
     runs = width // LANES
-    rows = np.zeros(_SLICES * tile_rows * width, np.float32)
-    first_row = np.zeros(_SLICES, np.int64)
-    k = np.empty(_SLICES, np.int64)
-    w0 = np.empty(_SLICES, np.float32)
-    w1 = np.empty(_SLICES, np.float32)
+    rows = np.zeros(_SLICES * tile_rows * _BLOCK, np.float32)
+    ahead = _SLICES * stride_a
+    first_row = np.empty(_SLICES, np.int64)
+    n_rows = np.empty(_SLICES, np.int64)
+    meets = np.empty(v1 - v0, np.bool_)
+    k = np.empty((v1 - v0, _SLICES), np.int64)
+    w0, w1 = np.empty((v1 - v0, _SLICES), np.float32), np.empty((v1 - v0, _SLICES), np.float32)
 
     for j0 in range(0, n_a, _SLICES):
         # Where one of the slices has nothing, the others may: there its weights find the margin of zeros.
@@ -225,38 +228,44 @@ def _accumulate_rows(  # type: ignore[no-untyped-def]
             low_run, high_run = min(low_run, inside[j, 0]), max(high_run, inside[j, 1])
         if low_run >= high_run:
             continue
-        for g in range(_SLICES):
-            t = (j0 + g - s_a) / (a0 - s_a)
-            # Rows and columns of the slice in padded coordinates, where voxel 0 lies at 1.
-            c_first = s_c + (c0 + dc * v0 - s_c) * t + 1
-            c_last = s_c + (c0 + dc * (v1 - 1) - s_c) * t + 1
-            k_low = int(math.floor(min(max(min(c_first, c_last), 0.0), n_c)))
-            k_high = int(math.floor(min(max(max(c_first, c_last), 0.0), n_c))) + 1
-            first_row[g] = k_low
-            if j0 + g >= n_a or max(c_first, c_last) <= 0 or min(c_first, c_last) >= n_c + 1:
-                continue
-            for row in range(k_low, k_high + 1):
-                source = start + (j0 + g) * stride_a + row * stride_c
-                target = (g * tile_rows + row - k_low) * width
-                for run in range(low_run, high_run):
-                    lane = run * LANES
-                    weight = (j0 + g) * width + lane
-                    lerp16(flat, source + first_voxel[j0 + g, run], pairs, fraction, weight, rows, target + lane)
-        begin, n = low_run * LANES, (high_run - low_run) * LANES
-        for v in range(v0, v1):
-            hits = 0
+        _weigh_columns(j0, n_a, n_c, s_a, s_c, a0, c0, dc, v0, tile_rows, first_row, n_rows, meets, k, w0, w1)
+        for run0 in range(low_run, high_run, _BLOCK // LANES):
+            run1 = min(run0 + _BLOCK // LANES, high_run)
             for g in range(_SLICES):
-                t = (j0 + g - s_a) / (a0 - s_a)
-                c = s_c + (c0 + dc * v - s_c) * t + 1
-                meets = j0 + g < n_a and c > 0 and c < n_c + 1
-                row = int(c) if meets else first_row[g]
-                k[g] = (g * tile_rows + row - first_row[g]) * width + begin
-                w1[g] = np.float32(c - row) if meets else np.float32(0)
-                w0[g] = np.float32(1) - w1[g] if meets else np.float32(0)
-                hits += meets
-            if hits:
-                target = image[v, begin : begin + n]
-                _blend(rows, k, w0, w1, width, target)
+                j = j0 + g
+                for row in range(n_rows[g]):
+                    source = start + j * stride_a + (first_row[g] + row) * stride_c
+                    target = (g * tile_rows + row) * _BLOCK
+                    for run in range(run0, run1):
+                        lane = j * width + run * LANES
+                        at = target + (run - run0) * LANES
+                        lerp16(flat, source + first_voxel[j, run], ahead, pairs, fraction, lane, rows, at)
+            for v in range(v1 - v0):
+                if meets[v]:
+                    _blend(rows, k[v], w0[v], w1[v], image[v0 + v, run0 * LANES : run1 * LANES])
+
+
+@njit(nogil=True, cache=True)
+def _weigh_columns(j0, n_a, n_c, s_a, s_c, a0, c0, dc, v0, tile_rows, first_row, n_rows, meets, k, w0, w1):  # type: ignore[no-untyped-def]
+    """Column pass of the slices j0 …: which rows they need, and for every row of the plane which two it blends."""
+    meets[:] = False
+    for g in range(_SLICES):
+        t = (j0 + g - s_a) / (a0 - s_a)
+        # In padded coordinates, where voxel 0 lies at 1.
+        c_first = s_c + (c0 + dc * v0 - s_c) * t + 1
+        c_last = c_first + dc * (len(meets) - 1) * t
+        low, high = min(c_first, c_last), max(c_first, c_last)
+        first_row[g] = math.floor(min(max(low, 0.0), n_c))
+        outside = j0 + g >= n_a or high <= 0 or low >= n_c + 1
+        n_rows[g] = 0 if outside else math.floor(min(max(high, 0.0), n_c)) + 2 - first_row[g]
+        for v in range(len(meets)):
+            c = c_first + dc * v * t
+            here = not outside and 0 < c < n_c + 1
+            row = min(max(int(c) - first_row[g], 0), n_rows[g] - 2) if here else 0
+            k[v, g] = (g * tile_rows + row) * _BLOCK
+            w1[v, g] = np.float32(c - first_row[g] - row) if here else np.float32(0)
+            w0[v, g] = np.float32(1) - w1[v, g] if here else np.float32(0)
+            meets[v] |= here
 
 
 @njit(nogil=True, cache=True)
@@ -285,14 +294,13 @@ def _weigh_rows(n_r, s_a, s_r, a0, r0, dr, inside, first_voxel, pairs, fraction,
 
 
 @njit(nogil=True, cache=True, inline="always", fastmath={"contract", "reassoc", "nsz"})
-def _blend(rows, k, w0, w1, width, target):  # type: ignore[no-untyped-def]
+def _blend(rows, k, w0, w1, target):  # type: ignore[no-untyped-def]
     """Column pass: one row of the plane gains two resampled rows of each of four slices."""
-    n = target.size
     a, b, c, d = rows[k[0] :], rows[k[1] :], rows[k[2] :], rows[k[3] :]
-    e, f, g, h = rows[k[0] + width :], rows[k[1] + width :], rows[k[2] + width :], rows[k[3] + width :]
+    e, f, g, h = rows[k[0] + _BLOCK :], rows[k[1] + _BLOCK :], rows[k[2] + _BLOCK :], rows[k[3] + _BLOCK :]
     a0, b0, c0, d0 = w0[0], w0[1], w0[2], w0[3]
     a1, b1, c1, d1 = w1[0], w1[1], w1[2], w1[3]
-    for i in range(n):
+    for i in range(target.size):
         target[i] += a0 * a[i] + a1 * e[i] + (b0 * b[i] + b1 * f[i]) + (c0 * c[i] + c1 * g[i]) + (d0 * d[i] + d1 * h[i])
 
 

@@ -39,6 +39,15 @@ def _load(builder: Any, data: Any, offset: Any, element: Any, lanes: int) -> Any
     return value
 
 
+def _prefetch(builder: Any, data: Any, offset: Any) -> None:
+    byte = ir.IntType(8).as_pointer()
+    prefetch = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]), "llvm.prefetch.p0"
+    )
+    read, keep, of_data = (ir.Constant(_I32, value) for value in (0, 2, 1))
+    builder.call(prefetch, [builder.bitcast(builder.gep(data, [offset]), byte), read, keep, of_data])
+
+
 def _pairs_u16(builder: Any, source: Any, start: Any, pairs: Any) -> tuple[Any, Any]:
     """The 16 left and right neighbours from 32 voxels of 16 bits: one word permutation."""
     words, floats = ir.VectorType(_I16, 32), ir.VectorType(_F32, 16)
@@ -70,24 +79,27 @@ def _splat(value: int) -> Any:
 
 
 @intrinsic
-def _lerp16_avx512(typing: Any, source: Any, start: Any, pairs: Any, fraction: Any, i: Any, out: Any, o: Any) -> Any:
-    signature = types.void(source, start, pairs, fraction, i, out, o)
+def _lerp16_avx512(
+    typing: Any, source: Any, start: Any, ahead: Any, pairs: Any, fraction: Any, i: Any, out: Any, o: Any
+) -> Any:
+    signature = types.void(source, start, ahead, pairs, fraction, i, out, o)
     neighbours = {types.uint16: _pairs_u16, types.float32: _pairs_f32}[source.dtype]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = [context.make_array(signature.args[n])(context, builder, args[n]).data for n in (0, 2, 3, 5)]
-        lanes = _load(builder, data[1], args[4], _I32, 16)
+        data = [context.make_array(signature.args[n])(context, builder, args[n]).data for n in (0, 3, 4, 6)]
+        _prefetch(builder, data[0], builder.add(args[1], args[2]))
+        lanes = _load(builder, data[1], args[5], _I32, 16)
         a, b = neighbours(builder, data[0], args[1], lanes)
-        weight = _load(builder, data[2], args[4], _F32, 16)
+        weight = _load(builder, data[2], args[5], _F32, 16)
         value = builder.fadd(a, builder.fmul(weight, builder.fsub(b, a), flags=("contract",)), flags=("contract",))
-        builder.store(value, _at(builder, data[3], args[6], _F32, 16)).align = 4
+        builder.store(value, _at(builder, data[3], args[7], _F32, 16)).align = 4
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @njit(nogil=True, fastmath={"contract"}, inline="always")
-def _lerp16_plain(source, start, pairs, fraction, i, out, o):  # type: ignore[no-untyped-def]
+def _lerp16_plain(source, start, ahead, pairs, fraction, i, out, o):  # type: ignore[no-untyped-def]
     for lane in range(LANES):
         k = start + (pairs[i + lane] & 0xFFFF)
         a, b = np.float32(source[k]), np.float32(source[k + 1])
@@ -95,9 +107,9 @@ def _lerp16_plain(source, start, pairs, fraction, i, out, o):  # type: ignore[no
 
 
 lerp16 = _lerp16_avx512 if HAS_AVX512 else _lerp16_plain
-"""lerp16(source, start, pairs, fraction, i, out, o): for the lanes l = 0…15, with k = start + (pairs[i + l] & 0xFFFF),
-out[o + l] = source[k] + fraction[i + l] · (source[k + 1] − source[k]).
+"""lerp16(source, start, ahead, pairs, fraction, i, out, o): for the lanes l = 0…15, with
+k = start + (pairs[i + l] & 0xFFFF), out[o + l] = source[k] + fraction[i + l] · (source[k + 1] − source[k]).
 
 source: (n,) uint16 or float32; pairs: int32, offset in 0…30 in the low half and offset + 1 in the high half;
-fraction, out: float32; all flat and C-contiguous.
+fraction, out: float32; all flat and C-contiguous. What lies `ahead` elements further is asked for from memory.
 """

@@ -14,12 +14,12 @@ from synth.kernels.lerp import HAS_AVX512, LANES, MAX_STEP, SLACK, lerp16
 
 @njit
 def plain(source, start, pairs, fraction, i, out, o):  # type: ignore[no-untyped-def]
-    lerp._lerp16_plain(source, start, pairs, fraction, i, out, o)
+    lerp._lerp16_plain(source, start, 8, pairs, fraction, i, out, o)
 
 
 @njit
 def chosen(source, start, pairs, fraction, i, out, o):  # type: ignore[no-untyped-def]
-    lerp16(source, start, pairs, fraction, i, out, o)
+    lerp16(source, start, 8, pairs, fraction, i, out, o)
 
 
 def row(dtype: str, seed: int) -> Any:
