@@ -10,7 +10,8 @@ import numpy as np
 from synth.core.errors import InputError
 from synth.core.volume import Labels, Volume, same_grid
 from synth.drr.attenuation import stored_attenuation, water_attenuation
-from synth.drr.body import volume_corners
+from synth.drr.body import body_outline, volume_corners
+from synth.drr.tissue import channel_attenuation, stored_channels
 from synth.kernels.project import Method, Model, prepare, project, project_labels
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synth.drr.geometry import Camera
+    from synth.drr.tissue import Calibration
 
 __all__ = ["Backend", "Projector", "Radiograph", "choose_backend"]
 
@@ -48,7 +50,11 @@ class Radiograph:
 class Projector:
     """Projects one body.
 
-    The volume is laid out for the kernels once; every call to `radiographs` uses it again.
+    The volume is laid out for the kernels once; every call uses it again.
+
+    Attributes:
+        corners: (8, 3), corners of the volume, world mm.
+        outline: (n, 3), points whose convex hull holds the body, world mm.
     """
 
     def __init__(
@@ -56,48 +62,77 @@ class Projector:
         volume: Volume,
         labels: Labels | None = None,
         *,
+        calibration: Calibration | None = None,
         energy_kev: float = 60.0,
         backend: Backend = "auto",
         method: Method = "auto",
         model: Model = "trilinear",
+        displaced: NDArray[np.float32] | None = None,
     ) -> None:
         """Prepares the volume.
 
         Args:
             volume: The CT.
             labels: Structures to project, on the CT's grid.
-            energy_kev: Photon energy of the monochromatic beam.
+            calibration: What tissue a Hounsfield unit is, for `tissue_integrals`; None takes HU for attenuation at one
+                energy, which needs half the memory and half the time.
+            energy_kev: Photon energy of `line_integrals`.
             backend: Where to run: "cuda" needs a GPU and CuPy, "auto" takes it where present.
             method: See synth.kernels.project.
             model: See synth.kernels.project.
+            displaced: (z, y, x), 0 to 1, fraction of every voxel that is not tissue; see synth.drr.assembly.
 
         Raises:
             InputError: Labels on another grid, an energy out of range, or no GPU where one is asked for.
         """
         if labels is not None and not same_grid(volume, labels):
             raise InputError(f"{labels.name}: the label map is not on the grid of {volume.name}")
-        self._corners = volume_corners(volume)
-        self._scale = water_attenuation(energy_kev) / 1000
+        self.corners, self.outline = volume_corners(volume), body_outline(volume)
         self._method, self._model = method, model
+        self._calibration = calibration
+        if calibration is None:
+            stored, self._scale = stored_attenuation(volume.hu), np.array([water_attenuation(energy_kev) / 1000])
+            if displaced is not None:
+                stored = (stored * (1 - displaced)).astype(np.float32)
+        else:
+            stored, self._scale = stored_channels(volume.hu, calibration, displaced)
+        self._at_energy = channel_attenuation(energy_kev)
         to_device = _device_array(choose_backend(backend))
-        self._volume = prepare(to_device(stored_attenuation(volume.hu)), volume.affine)
+        self._volume = prepare(to_device(stored), volume.affine)
         self._labels = labels
         self._label_array = None if labels is None else to_device(_consecutive(labels))
 
     def line_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
-        """∫μ dl along every ray: (V, h, w), dimensionless; all cameras of one size.
+        """∫μ dl along every ray at one energy: (V, h, w), dimensionless; all cameras of one size.
 
         Raises:
             InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses, or
                 that `method` cannot serve.
         """
+        if self._calibration is None:
+            return self._project(cameras)[:, 0]
+        return np.einsum("vchw,c->vhw", self._project(cameras), self._at_energy).astype(np.float32)
+
+    def tissue_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
+        """Line integrals of the two channels of synth.drr.tissue: (V, 2, h, w), mm·g/cm³; needs a calibration.
+
+        Raises:
+            InputError: As `line_integrals`.
+        """
+        if self._calibration is None:
+            raise InputError("tissue integrals need a calibration: make the Projector with one")
+        return self._project(cameras)
+
+    def _project(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
         self.check(cameras)
         packed, shape = _packed(cameras)
         try:
             images = project(self._volume, packed, shape, method=self._method, model=self._model)
         except ValueError as error:  # the method cannot serve the model, or one of the cameras
             raise InputError(str(error)) from error
-        return _to_host(images[:, 0] * np.float32(self._scale))
+        for channel, scale in enumerate(self._scale):
+            images[:, channel] *= np.float32(scale)
+        return _to_host(images)
 
     def thickness(self, camera: Camera) -> dict[str, NDArray[np.float32]]:
         """Structure → (h, w), mm along each ray, for the structures that the view meets."""
@@ -124,7 +159,7 @@ class Projector:
             InputError: A camera whose source lies inside the volume or whose detector the volume's shadow misses.
         """
         for camera in cameras:
-            _check_sees(camera, self._corners)
+            _check_sees(camera, self.corners)
 
 
 def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:

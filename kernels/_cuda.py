@@ -21,7 +21,7 @@ from synth.kernels import _launch
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["exact", "forget", "joseph", "label_lengths", "unavailable"]
+__all__ = ["exact", "forget", "joseph", "label_lengths", "mesh_lengths", "unavailable"]
 
 # No fast-math: all that is slow and exact here runs once a ray, in double, which fast-math leaves alone.
 _OPTIONS = ("--std=c++17",)
@@ -108,6 +108,26 @@ def label_lengths(labels: Any, cameras: Any, metric: Any, shape: tuple[int, int]
         return _launch.label_lengths(_GPU, labels, cameras, metric, shape, n_labels)
 
 
+def mesh_lengths(vertices: Any, faces: Any, cameras: Any, shape: tuple[int, int]) -> Any:
+    """Measure the path of every ray inside a closed surface.
+
+    Args:
+        vertices: (n, 3), world mm, on the GPU.
+        faces: (m, 3), indices of vertices, counter-clockwise seen from outside.
+        cameras: (V, 4, 3) on the host, world mm: source, centre of pixel (0, 0), step along u, step along v.
+        shape: (h, w) of the image in pixels, at most 16384 each.
+
+    Returns:
+        (V, h, w) float32 in mm, from source to pixel.
+
+    Raises:
+        TypeError: vertices is not a CuPy array.
+        ValueError: an array has another shape.
+    """
+    with _device_of(vertices, "vertices"):
+        return _launch.mesh_lengths(_GPU, vertices, faces, cameras, shape)
+
+
 def forget(volume: Any) -> None:
     """Drop the textures of a volume, which changes to the array in place do not reach."""
     for key in [key for key in _TEXTURES if key[:2] == (volume.device.id, volume.data.ptr)]:
@@ -120,9 +140,8 @@ _TEXTURES: dict[tuple[Any, ...], dict[bool, Any]] = {}
 class _Gpu:
     """`_launch.Device` on CuPy's current device and stream."""
 
-    def zeros(self, shape: tuple[int, ...]) -> Any:
-        cupy = _cupy()
-        return cupy.zeros(shape, cupy.float32)
+    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] | None = None) -> Any:
+        return _cupy().zeros(shape, dtype or "float32")
 
     def array(self, values: Any, dtype: type[np.generic]) -> Any:
         cupy = _cupy()

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["BLOCK", "CHANNELS", "KERNELS", "Device", "exact", "joseph", "label_lengths"]
+__all__ = ["BLOCK", "CHANNELS", "KERNELS", "Device", "exact", "joseph", "label_lengths", "mesh_lengths"]
 
 KERNELS: dict[str, tuple[str, ...]] = {
     "joseph": tuple(f"joseph_{packed}{suffix}" for suffix in ("", "_precise") for packed in (1, 2, 4)),
     "exact": tuple(f"exact_{model}_{stored}" for model in ("box", "trilinear") for stored in ("float32", "uint16")),
     "labels": ("label_lengths_uint8", "label_lengths_uint16"),
+    "mesh": ("mesh_screen", "mesh_crossings", "mesh_measure"),
 }
 """The kernels of each `.cu` file, by its stem."""
 
@@ -34,8 +35,8 @@ _PACKED = {1: 1, 2: 2, 3: 4, 4: 4}  # CUDA has no textures of three channels
 class Device(Protocol):
     """What a launch needs of the machine that runs it."""
 
-    def zeros(self, shape: tuple[int, ...]) -> Any:
-        """Return a float32 array of zeros on the device."""
+    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Any:
+        """Return an array of zeros on the device."""
 
     def array(self, values: Any, dtype: type[np.generic]) -> Any:
         """Return `values` on the device, C-contiguous, as `dtype`."""
@@ -104,6 +105,31 @@ def label_lengths(device: Device, labels: Any, cameras: Any, metric: Any, shape:
     if image.size and labels.size:
         args = (labels, *_ints(*labels.shape[::-1]), cameras, metric, *_ints(*shape, n_labels), image)
         device.launch("labels", f"label_lengths_{labels.dtype}", _grid(image), args)
+    return image
+
+
+def mesh_lengths(device: Device, vertices: Any, faces: Any, cameras: Any, shape: tuple[int, int]) -> Any:
+    """Launch mesh.cu for every view; see `synth.kernels._cuda.mesh_lengths`."""
+    views = np.asarray(cameras, np.float64)
+    if views.ndim != 3 or views.shape[1:] != (4, 3):
+        raise ValueError(f"cameras: expected shape (views, 4, 3), got {views.shape}")
+    vertices, faces = device.array(vertices, np.float64), device.array(faces, np.int32)
+    if vertices.ndim != 2 or faces.ndim != 2 or (vertices.shape[1], faces.shape[1]) != (3, 3):
+        raise ValueError(f"vertices, faces: expected shapes (n, 3), (m, 3), got {vertices.shape}, {faces.shape}")
+    image = device.zeros((len(views), *shape))
+    if not image.size or not len(faces):
+        return image
+    screen = device.zeros(vertices.shape, np.float64)
+    blocks = -(-len(vertices) // (BLOCK[0] * BLOCK[1]))
+    for i, view in enumerate(views):
+        camera = device.array(view, np.float64)
+        mirrored = np.int32(-1 if np.linalg.det([view[2], view[3], view[1] - view[0]]) < 0 else 1)
+        crossings = device.zeros(shape, np.uint64)
+        device.launch("mesh", "mesh_screen", (blocks, 1, 1), (vertices, np.int32(len(vertices)), camera, screen))
+        args = (screen, faces, mirrored, *_ints(*shape), crossings)
+        device.launch("mesh", "mesh_crossings", (len(faces), 1, 1), args)
+        args = (crossings, camera, *_ints(*shape), image[i])
+        device.launch("mesh", "mesh_measure", _grid(image[None, i : i + 1]), args)
     return image
 
 

@@ -59,6 +59,12 @@ def label_lengths(labels: Array, cameras: Array, metric: Array, shape: tuple[int
     return result
 
 
+def mesh_lengths(vertices: Array, faces: Array, cameras: Array, shape: tuple[int, int]) -> Array:
+    """Run mesh.cu."""
+    result: Array = _launch.mesh_lengths(_Host(), vertices, faces, cameras, shape)
+    return result
+
+
 class _Texture(ctypes.Structure):
     """HostTexture of the shim."""
 
@@ -75,8 +81,8 @@ class _Host:
     def __init__(self, quantised: bool = False) -> None:
         self.quantised = quantised
 
-    def zeros(self, shape: tuple[int, ...]) -> Array:
-        return np.zeros(shape, np.float32)
+    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Array:
+        return np.zeros(shape, dtype)
 
     def array(self, values: Any, dtype: type[np.generic]) -> Array:
         return np.ascontiguousarray(values, dtype)

@@ -94,6 +94,13 @@ inline float4 tex3D<float4>(cudaTextureObject_t handle, float x, float y, float 
             host_filter(texture, x, y, z, 3)};
 }
 
+// Threads run one after another.
+inline unsigned long long atomicAdd(unsigned long long* address, unsigned long long value) {
+    const unsigned long long before = *address;
+    *address += value;
+    return before;
+}
+
 using std::ceil, std::fabs, std::floor, std::fmax, std::fmin, std::sqrt;
 
 template <typename... P, size_t... I>
