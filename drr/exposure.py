@@ -184,7 +184,7 @@ def _water_path(beam: Beam, primary: Primary) -> NDArray[np.float32]:
     behind = beam.spectrum.fluence * beam.response * np.exp(-np.outer(mm, MATERIALS["water"].attenuation))
     depth = -np.log(behind.sum(1) / behind.sum(1)[0])
     measured = -np.log(np.maximum(primary.energy / np.float32(beam.open_energy), np.float32(1e-30)))
-    return np.interp(measured, depth, mm).astype(np.float32)
+    return np.asarray(np.interp(measured, depth, mm), np.float32)
 
 
 def _mean_absorbed(beam: Beam) -> float:
@@ -201,7 +201,7 @@ def _field(camera: Camera, tube: Tube, detector: Detector) -> NDArray[np.float32
     )[:2]
     x = ((np.arange(w) - foot[0]) * pitch_u).astype(np.float32)
     y = ((np.arange(h) - foot[1]) * pitch_v).astype(np.float32)
-    field = (1 + (x**2 + y[:, None] ** 2) / np.float32(d * d)) ** np.float32(-1.5)
+    field: NDArray[np.float32] = (1 + (x**2 + y[:, None] ** 2) / np.float32(d * d)) ** np.float32(-1.5)
     return field * _heel(tube, detector, d, y)[:, None] if tube.heel else field
 
 
@@ -211,7 +211,7 @@ def _heel(tube: Tube, detector: Detector, distance_mm: float, y: NDArray[np.floa
     nodes = np.linspace(angles.min(), angles.max(), 17)
     energies = [tube.spectrum(towards_anode_deg=float(a)).fluence @ detector.energy_response for a in nodes]
     central = tube.spectrum().fluence @ detector.energy_response
-    return np.interp(angles, nodes, np.array(energies) / central).astype(np.float32)
+    return np.asarray(np.interp(angles, nodes, np.array(energies) / central)).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=16)

@@ -153,7 +153,7 @@ def process(
     np.clip(place, 0, 1, out=place)
     if processing.gamma != 1:
         place **= np.float32(processing.gamma)
-    picture = np.rint(place * _WHITE).astype(np.uint16)
+    picture: NDArray[np.uint16] = np.rint(place * _WHITE).astype(np.uint16)
     if field is not None:
         picture[~field] = 0
     return picture

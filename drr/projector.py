@@ -111,7 +111,9 @@ class Projector:
         """
         if self._calibration is None:
             return self._project(cameras)[:, 0]
-        return np.einsum("vchw,c->vhw", self._project(cameras), self._at_energy).astype(np.float32)
+        both = self._project(cameras)
+        combined: NDArray[np.float32] = np.einsum("vchw,c->vhw", both, self._at_energy.astype(np.float32))
+        return combined
 
     def tissue_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
         """Line integrals of the two channels of synth.drr.tissue: (V, 2, h, w), mm·g/cm³; needs a calibration.

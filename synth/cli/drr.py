@@ -50,7 +50,18 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="JSON of explicit cameras K, [R|t] instead of views.")
     ] = None,
     size: Annotated[str, typer.Option(metavar="N|HxW", help="Pixels.")] = "512",
-    energy: Annotated[float, typer.Option(metavar="KEV", help="Photon energy.")] = 60.0,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Technique: auto, chest-pa, chest-lateral, chest-ap-portable, fluoroscopy, raw, random, mono [auto].",
+        ),
+    ] = None,
+    scene: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: changes to the technique, objects, further volumes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of noise and of all that is drawn.")] = 0,
+    energy: Annotated[float, typer.Option(metavar="KEV", help="Photon energy of --preset mono.")] = 60.0,
     backend: Annotated[_Backend, typer.Option(help="Where to run.")] = _Backend.AUTO,
     method: Annotated[_Method, typer.Option(help="Fast slices, or exact rays.")] = _Method.AUTO,
     model: Annotated[_Model, typer.Option(help="What a voxel is.")] = _Model.TRILINEAR,
@@ -76,10 +87,12 @@ def command(
 ) -> None:
     """Turn CT volumes into radiographs, with projected masks where label maps are given."""
     from synth.dataset.drr import DrrJob
+    from synth.dataset.scene import Scene, read_scene
     from synth.drr.presentation import Collimation, Window
     from synth.drr.projector import choose_backend
 
     shape = _shape(size)
+    placed = read_scene(scene) if scene else Scene()
     job = DrrJob(
         cts=tuple(cts),
         labels=tuple(labels or ()),
@@ -94,6 +107,9 @@ def command(
         source_detector_mm=sdd,
         source_isocentre_mm=sid,
         field_of_view_mm=fov,
+        preset=preset or placed.preset or "auto",
+        scene=placed,
+        seed=seed,
         window=Window(*_numbers(window, 2, "--window")) if window else None,
         collimation=Collimation(*_numbers(collimate, 4, "--collimate")),
         masks=masks,

@@ -8,24 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-import synth
 from synth.core.errors import InputError
 from synth.core.reading import file_stem, read_labels, read_volume
-from synth.core.record import Mask, Record, Sample
+from synth.dataset.case import Case, usual_technique
 from synth.dataset.folder import DatasetFolder, ImageFormat
+from synth.dataset.scene import Scene
 from synth.drr.attenuation import water_attenuation
-from synth.drr.body import body_outline, volume_corners
-from synth.drr.presentation import Collimation, Window, present
-from synth.drr.projector import Backend, Projector, Radiograph
-from synth.drr.views import fit_camera, parse_view
+from synth.drr.presentation import Collimation, Window
+from synth.drr.technique import technique
+from synth.drr.views import parse_view
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from synth.core.record import Sample
     from synth.core.volume import Labels, Volume
     from synth.drr.geometry import Camera
+    from synth.drr.projector import Backend
     from synth.kernels.project import Method, Model
 
 __all__ = ["DrrJob"]
@@ -54,7 +53,11 @@ class DrrJob:
         source_detector_mm: Source–detector distance; default: the view's usual one.
         source_isocentre_mm: Source–isocentre distance; default: the detector just behind the volume.
         field_of_view_mm: Longer side of the detector; default: what the body needs.
-        window: Line integrals shown as black and white; default: from the picture.
+        preset: Technique: a name of synth.drr.technique.PRESETS; "auto", the view's usual one; "random", one drawn for
+            each sample; "mono", plain line integrals at `energy_kev`.
+        scene: What differs from the preset, and what is placed in the picture.
+        seed: Root of all that is drawn.
+        window: Line integrals (or −ln of the signal) shown as black and white; default: from the picture.
         collimation: Blades.
         masks: Whether to project the label maps.
         raw: Whether to keep line integrals, thicknesses and camera matrices.
@@ -74,6 +77,9 @@ class DrrJob:
     source_detector_mm: float | None = None
     source_isocentre_mm: float | None = None
     field_of_view_mm: float | None = None
+    preset: str = "auto"
+    scene: Scene = field(default_factory=Scene)
+    seed: int = 0
     window: Window | None = None
     collimation: Collimation = field(default_factory=Collimation)
     masks: bool = True
@@ -89,6 +95,8 @@ class DrrJob:
             raise InputError("no view given: name at least one, such as pa or lateral")
         for view in self.views:
             parse_view(view)
+        if self.preset not in ("auto", "random", "mono"):
+            technique(self.preset)
         water_attenuation(self.energy_kev)  # refuses energies beyond its table
         for name, option in _LENGTHS.items():
             self._check_length(f"{name} ({option})", getattr(self, name))
@@ -136,6 +144,10 @@ class DrrJob:
             "views": [view.name for view in self.cameras or map(parse_view, self.views)],
             "cameras": [camera.packed.tolist() for camera in self.cameras],
             "shape": list(self.shape),
+            "preset": self.preset,
+            "techniques": self._techniques(),
+            "scene": dict(self.scene.plain),
+            "seed": self.seed,
             "energy_kev": self.energy_kev,
             "backend": self.backend,
             "method": self.method,
@@ -149,6 +161,14 @@ class DrrJob:
             "label_names": None if self.label_names is None else _digest(self.label_names),
             "raw": self.raw,
         }
+
+    def _techniques(self) -> dict[str, Any]:
+        """Every value of every technique in use; those of "random" follow from the seed."""
+        if self.preset in ("mono", "random"):
+            return {}
+        views = [view.name for view in self.cameras or map(parse_view, self.views)]
+        names = {usual_technique(view) if self.preset == "auto" else self.preset for view in views}
+        return {name: technique(name).changed(self.scene.technique).plain() for name in sorted(names)}
 
     def run(self, root: Path, *, resume: bool, image_format: ImageFormat, warn: Warn = lambda _: None) -> Iterator[int]:
         """Makes the dataset at `root`, or what is missing of it; yields the index of every sample once it is safe.
@@ -186,80 +206,15 @@ class DrrJob:
                 reading = [reader.submit(self._read, following) for following in wanted[position + 1 : position + 2]]
                 for line in volume.warnings:
                     warn(f"{volume.name}: {line}")
-                projector, cameras = self._prepare(volume, labels)
+                ready = Case(self, case, volume, labels)
                 for index in (i for i in indices if i // n == case):
-                    yield self._sample(index, volume.name, projector, cameras[index % n])
+                    yield ready.sample(index)
 
     def _read(self, case: int) -> tuple[Volume, Labels | None]:
         volume = replace(read_volume(self.cts[case], check_hu=self.check_hu), name=self.names[case])
         if not (self.labels and self.masks):
             return volume, None
         return volume, read_labels(self.labels[case], volume, self.label_names)
-
-    def _prepare(self, volume: Volume, labels: Labels | None) -> tuple[Projector, list[Camera]]:
-        """The CT's projector and cameras, all of them checked before the first radiograph."""
-        projector = Projector(
-            volume,
-            labels,
-            energy_kev=self.energy_kev,
-            backend=self.backend,
-            method=self.method,
-            model=self.model,
-        )
-        cameras = list(self.cameras) or self._fitted(volume)
-        projector.check(cameras)
-        for camera in cameras:
-            self.collimation.open_field(camera.shape, camera.pitch_mm)
-        return projector, cameras
-
-    def _fitted(self, volume: Volume) -> list[Camera]:
-        body, corners = body_outline(volume), volume_corners(volume)
-        return [
-            fit_camera(
-                parse_view(view),
-                body,
-                corners,
-                self.shape,
-                source_detector_mm=self.source_detector_mm,
-                source_isocentre_mm=self.source_isocentre_mm,
-                field_of_view_mm=self.field_of_view_mm,
-            )
-            for view in self.views
-        ]
-
-    def _sample(self, index: int, name: str, projector: Projector, camera: Camera) -> Sample:
-        radiograph = projector.radiographs([camera])[0]
-        field = self.collimation.open_field(camera.shape, camera.pitch_mm)
-        image, _ = present(radiograph.line_integral, self.window, field)
-        masks = tuple(Mask(structure, mask & field) for structure, mask in radiograph.masks().items())
-        geometry = {"source_detector_mm": camera.source_detector_mm}
-        if camera.source_isocentre_mm is not None:
-            geometry["source_isocentre_mm"] = camera.source_isocentre_mm
-        geometry["primary_angle_deg"], geometry["secondary_angle_deg"] = camera.angles
-        return Sample(
-            index=index,
-            image=image,
-            record=Record(view=camera.name, source=f"ct:{name}", generator=f"synth drr {synth.__version__}"),
-            masks=masks,
-            pixel_spacing_mm=camera.pitch_mm,
-            geometry={key: round(value, 6) for key, value in geometry.items()},
-            arrays=_raw_arrays(radiograph) if self.raw else {},
-        )
-
-
-def _raw_arrays(radiograph: Radiograph) -> dict[str, Any]:
-    """Arrays of a radiograph's .npz: float32 line integrals, float16 thicknesses (n, h, w) in mm, camera matrices."""
-    camera = radiograph.camera
-    arrays: dict[str, Any] = {
-        "line_integral": radiograph.line_integral,
-        "K": camera.K,
-        "world_to_camera": camera.world_to_camera,
-        "source_origin_du_dv": camera.packed,
-    }
-    if radiograph.thickness:
-        arrays["structures"] = np.array(list(radiograph.thickness))
-        arrays["thickness"] = np.stack([lengths.astype(np.float16) for lengths in radiograph.thickness.values()])
-    return arrays
 
 
 def _digest(path: Path) -> str:

