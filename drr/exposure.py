@@ -15,12 +15,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
 from synth.core.errors import InputError
-from synth.drr.materials import MATERIALS
+from synth.drr.materials import ENERGY_KEV, MATERIALS
 from synth.drr.primary import Beam, Primary
 from synth.drr.scatter import GRIDS, ScatterModel
 from synth.drr.spectrum import Spectrum, Tube
+from synth.drr.tissue import channel_attenuation
+from synth.kernels.threads import run_parallel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Exposure", "expose"]
 
+_ROWS = 32
+_SPARSE = 4  # pixels from one that the automatic exposure looks at to the next
 _SHADOW_MM = 20.0  # water-equivalent path from which a pixel counts as behind the body
 _LARGEST_GAP_MM = 500.0
 _DARKEST = 1e-5  # of the open beam: what −ln is taken of at least, below which no detector tells
@@ -45,7 +50,8 @@ class Exposure:
     Attributes:
         log_signal: (h, w) float32, −ln of the flat-fielded signal.
         shadow: (h, w) bool, behind the body.
-        scatter_to_primary: (h, w) float32, of the energies behind the grid; 0 without scatter.
+        primary: (h, w) float32, absorbed energy of the primary beam behind the grid, keV/mm² at 1 mAs.
+        scatter: (h, w) float32, that of scattered radiation.
         mas: Tube charge used.
         entrance_kerma_ugy: Air kerma where the central ray enters the body, without backscatter.
         detector_kerma_ugy: Median over the shadow, by the calibration of the exposure index.
@@ -56,13 +62,19 @@ class Exposure:
 
     log_signal: NDArray[np.float32]
     shadow: NDArray[np.bool_]
-    scatter_to_primary: NDArray[np.float32]
+    primary: NDArray[np.float32]
+    scatter: NDArray[np.float32]
     mas: float
     entrance_kerma_ugy: float
     detector_kerma_ugy: float
     exposure_index: float
     half_value_layer_mm: float
     mean_energy_kev: float
+
+    @property
+    def scatter_to_primary(self) -> NDArray[np.float32]:
+        """(h, w), ratio of the energies behind the grid; 0 without scatter."""
+        return np.asarray(self.scatter / np.maximum(self.primary, 1e-30), np.float32)
 
 
 def expose(
@@ -90,19 +102,18 @@ def expose(
     pitch_v, pitch_u = camera.pitch_mm
     if abs(pitch_v - pitch_u) > 1e-3 * pitch_u:
         raise InputError(f"view {camera.name}: physics needs square pixels, got {pitch_u:g}×{pitch_v:g} mm")
-    tube, detector = replace(technique.tube, mas=1.0), technique.detector
+    tube, detector, grid = replace(technique.tube, mas=1.0), technique.detector, GRIDS[technique.grid]
     beam = _beam(tube, detector, camera.source_detector_mm)
     primary = beam.through(integrals[0], integrals[1], objects or {})
-    water = _water_path(beam, primary)
-    shadow = water > _SHADOW_MM
+    water = _water_path(beam, integrals)
     body = _Body.seen(camera, outline)
     scatter = _scatter(technique, beam, primary, water, body, pitch_u)
-    grid = GRIDS[technique.grid]
-    through = np.float32(grid.primary_transmission)
-    field = _field(camera, tube, detector)
-    energy = (primary.energy * through + scatter) * field
-    squared = (primary.energy_squared * through + scatter * np.float32(_mean_absorbed(beam))) * field
-    kerma = float(np.median(energy[shadow])) / _energy_per_ugy(detector) if shadow.any() else 0.0
+    field = _Field.of(camera, tube, detector)
+    energy, squared = field.at_panel(primary, scatter, grid.primary_transmission, _mean_absorbed(beam))
+    shadow = water > _SHADOW_MM
+    sparse = (slice(None, None, _SPARSE), slice(None, None, _SPARSE))
+    judged = energy[sparse][shadow[sparse]]
+    kerma = float(np.median(judged)) / _energy_per_ugy(detector) if judged.size else 0.0
     mas = technique.tube.mas
     if technique.detector_kerma_ugy is not None and kerma > 0:
         mas = technique.detector_kerma_ugy / kerma
@@ -110,16 +121,17 @@ def expose(
     signal = energy * area
     if technique.noise:
         signal = detector.expose(signal, squared * area, seed, pitch_mm=pitch_u)
-    flat = field * np.float32(beam.open_energy * grid.primary_transmission) * area
+    through = np.float32(grid.primary_transmission)
     return Exposure(
-        log_signal=-np.log(np.maximum(signal / flat, np.float32(_DARKEST))),
+        log_signal=field.minus_log(signal, float(beam.open_energy * through * area)),
         shadow=shadow,
-        scatter_to_primary=scatter / np.maximum(primary.energy * through, np.float32(1e-30)),
+        primary=primary.energy * through,
+        scatter=scatter,
         mas=float(mas),
-        entrance_kerma_ugy=float(tube.spectrum(body.source_skin_mm).air_kerma_ugy * mas),
+        entrance_kerma_ugy=_air_kerma(beam) * (camera.source_detector_mm / body.source_skin_mm) ** 2 * mas,
         detector_kerma_ugy=kerma * mas,
         exposure_index=100 * kerma * mas,
-        half_value_layer_mm=beam.spectrum.half_value_layer_mm(),
+        half_value_layer_mm=_half_value_layer(beam),
         mean_energy_kev=beam.spectrum.mean_energy_kev,
     )
 
@@ -178,13 +190,23 @@ def _scatter(
     return model.scatter(relative, water, pitch_mm=pitch_mm, body_mm=body.thickness_mm) * np.float32(beam.open_energy)
 
 
-def _water_path(beam: Beam, primary: Primary) -> NDArray[np.float32]:
-    """The water that attenuates as much, (h, w), mm: read off the beam's own attenuation by water."""
-    mm = np.arange(0, 1200, 10.0)
-    behind = beam.spectrum.fluence * beam.response * np.exp(-np.outer(mm, MATERIALS["water"].attenuation))
-    depth = -np.log(behind.sum(1) / behind.sum(1)[0])
-    measured = -np.log(np.maximum(primary.energy / np.float32(beam.open_energy), np.float32(1e-30)))
-    return np.asarray(np.interp(measured, depth, mm), np.float32)
+def _water_path(beam: Beam, integrals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The water that attenuates as much at the beam's mean energy, (h, w), mm; objects left out."""
+    energy = beam.mean_energy_kev
+    water = np.interp(energy, ENERGY_KEV, MATERIALS["water"].attenuation)
+    compton, photoelectric = (channel_attenuation(energy) / water).astype(np.float32)
+    path: NDArray[np.float32] = integrals[0] * compton + integrals[1] * photoelectric
+    return path
+
+
+@functools.lru_cache(maxsize=64)
+def _air_kerma(beam: Beam) -> float:
+    return beam.spectrum.air_kerma_ugy
+
+
+@functools.lru_cache(maxsize=64)
+def _half_value_layer(beam: Beam) -> float:
+    return beam.spectrum.half_value_layer_mm()
 
 
 def _mean_absorbed(beam: Beam) -> float:
@@ -192,22 +214,72 @@ def _mean_absorbed(beam: Beam) -> float:
     return beam.open_energy_squared / beam.open_energy
 
 
-def _field(camera: Camera, tube: Tube, detector: Detector) -> NDArray[np.float32]:
-    """Fluence at every pixel over that where the beam meets the detector straight: (d/r)²·cos, and the heel."""
-    h, w = camera.shape
-    d, (pitch_v, pitch_u) = camera.source_detector_mm, camera.pitch_mm
-    foot = np.linalg.solve(
-        np.stack([camera.du, camera.dv, camera.camera_to_world[:3, 2]], axis=1), camera.source - camera.origin
-    )[:2]
-    x = ((np.arange(w) - foot[0]) * pitch_u).astype(np.float32)
-    y = ((np.arange(h) - foot[1]) * pitch_v).astype(np.float32)
-    field: NDArray[np.float32] = (1 + (x**2 + y[:, None] ** 2) / np.float32(d * d)) ** np.float32(-1.5)
-    return field * _heel(tube, detector, d, y)[:, None] if tube.heel else field
+@dataclass(frozen=True, eq=False)
+class _Field:
+    """Fluence at every pixel over that where the beam meets the detector straight.
+
+    (d/r)²·cos = (1 + (x² + y²)/d²)^(−3/2), times the heel of each row.
+    """
+
+    x: NDArray[np.float32]  # (w,), of columns, from where the beam is straight, over the distance
+    y: NDArray[np.float32]  # (h,)
+    heel: NDArray[np.float32]  # (h,)
+
+    @classmethod
+    def of(cls, camera: Camera, tube: Tube, detector: Detector) -> _Field:
+        (h, w), d, (pitch_v, pitch_u) = camera.shape, camera.source_detector_mm, camera.pitch_mm
+        axes = np.stack([camera.du, camera.dv, camera.camera_to_world[:3, 2]], axis=1)
+        foot = np.linalg.solve(axes, camera.source - camera.origin)
+        x = ((np.arange(w) - foot[0]) * (pitch_u / d)).astype(np.float32)
+        y = ((np.arange(h) - foot[1]) * (pitch_v / d)).astype(np.float32)
+        return cls(x, y, _heel(tube, detector, y) if tube.heel else np.ones(h, np.float32))
+
+    def at_panel(
+        self, primary: Primary, scatter: NDArray[np.float32], through: float, kev: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Absorbed energy and squared energy, (h, w) each: primary by `through` and scatter, which adds `kev` a keV."""
+        energy, squared = np.empty_like(scatter), np.empty_like(scatter)
+        both = (primary.energy, primary.energy_squared, scatter, np.float32(through), np.float32(kev))
+
+        def rows(v0: int, v1: int) -> None:
+            _at_panel(*both, self.x, self.y, self.heel, energy, squared, v0, v1)
+
+        run_parallel(rows, len(energy), _ROWS)
+        return energy, squared
+
+    def minus_log(self, signal: NDArray[np.float32], open_signal: float) -> NDArray[np.float32]:
+        """−ln of a signal over the flat field, whose straight value is `open_signal`."""
+        result = np.empty_like(signal)
+
+        def rows(v0: int, v1: int) -> None:
+            _minus_log(signal, np.float32(1 / open_signal), self.x, self.y, self.heel, result, v0, v1)
+
+        run_parallel(rows, len(result), _ROWS)
+        return result
 
 
-def _heel(tube: Tube, detector: Detector, distance_mm: float, y: NDArray[np.float32]) -> NDArray[np.float32]:
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+def _at_panel(primary, primary_squared, scatter, through, kev, x, y, heel, energy, squared, v0, v1):  # type: ignore[no-untyped-def]
+    for v in range(v0, v1):
+        for u in range(energy.shape[1]):
+            inverse = np.float32(1) / (np.float32(1) + x[u] * x[u] + y[v] * y[v])
+            field = heel[v] * inverse * math.sqrt(inverse)
+            energy[v, u] = (primary[v, u] * through + scatter[v, u]) * field
+            squared[v, u] = (primary_squared[v, u] * through + scatter[v, u] * kev) * field
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
+def _minus_log(signal, scale, x, y, heel, result, v0, v1):  # type: ignore[no-untyped-def]
+    for v in range(v0, v1):
+        for u in range(signal.shape[1]):
+            square = np.float32(1) + x[u] * x[u] + y[v] * y[v]
+            flat = signal[v, u] * scale * square * math.sqrt(square) / heel[v]
+            result[v, u] = -math.log(max(flat, np.float32(_DARKEST)))
+
+
+def _heel(tube: Tube, detector: Detector, y: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the anode leaves along the image's rows, towards it upwards, relative to the central ray."""
-    angles = -np.rad2deg(np.arctan2(y, distance_mm))
+    angles = -np.rad2deg(np.arctan(y))
     nodes = np.linspace(angles.min(), angles.max(), 17)
     energies = [tube.spectrum(towards_anode_deg=float(a)).fluence @ detector.energy_response for a in nodes]
     central = tube.spectrum().fluence @ detector.energy_response

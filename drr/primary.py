@@ -5,9 +5,8 @@ With W and B the line integrals of the two channels of synth.drr.tissue, the abs
     M(W, B) = Σ_E N(E)·r(E)·exp(−W·g₁(E) − B·g₂(E)),      r: mean energy that a photon leaves in the detector,
 
 tabulated once for a beam on a grid of W and B (the exponential separates, so the table is a matrix product) and
-interpolated in its logarithm; the table of the mean squared energies, which the quantum noise
-needs, goes along. Pixels behind
-objects, which have K-edges and more dimensions than a table has, are summed energy by energy.
+interpolated in its logarithm; the ratio of squared to plain energies, which the quantum noise needs, goes along. Pixels
+behind objects, which have K-edges and more dimensions than a table has, are summed energy by energy.
 """
 
 from __future__ import annotations
@@ -119,12 +118,13 @@ class Beam:
         return np.asarray(self.spectrum.fluence * _STEP_KEV * response, np.float64)
 
     @cached_property
-    def _table(self) -> NDArray[np.float64]:
-        """Logarithms at the nodes of M and of the sum of squares: (nodes of W, nodes of B, 2)."""
+    def _table(self) -> NDArray[np.float32]:
+        """At the nodes, (nodes of W, nodes of B, 2) float32: ln M, and the sum of squares over M, keV."""
         w, b = ((np.arange(n) * h) ** 2 for n, h in zip(_NODES, _ROOT_STEPS, strict=True))
         behind_w, behind_b = np.exp(-np.outer(w, BASIS[0])), np.exp(-np.outer(BASIS[1], b))
         sums = np.stack([(behind_w * self._weights(power)) @ behind_b for power in (1, 2)], axis=-1)
-        return np.log(np.maximum(sums, np.finfo(float).tiny))
+        sums = np.maximum(sums, np.finfo(float).tiny)
+        return np.stack([np.log(sums[..., 0]), sums[..., 1] / sums[..., 0]], axis=-1).astype(np.float32)
 
     def _behind(
         self,
@@ -154,16 +154,18 @@ class Beam:
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 def _interpolate(compton, photoelectric, table, h_w, h_b, energy, squared, v0, v1):  # type: ignore[no-untyped-def]
     last_w, last_b = table.shape[0] - 2, table.shape[1] - 2
+    one, zero = np.float32(1), np.float32(0)
+    per_w, per_b = np.float32(1 / (h_w * h_w)), np.float32(1 / (h_b * h_b))
     for v in range(v0, v1):
         for u in range(compton.shape[1]):
-            w, b = max(compton[v, u], 0.0), max(photoelectric[v, u], 0.0)
-            i, j = min(int(math.sqrt(w) / h_w), last_w), min(int(math.sqrt(b) / h_b), last_b)
-            f = (w / (h_w * h_w) - i * i) / (2 * i + 1)
-            g = (b / (h_b * h_b) - j * j) / (2 * j + 1)
-            w00, w01, w10, w11 = (1 - f) * (1 - g), (1 - f) * g, f * (1 - g), f * g
+            w, b = max(compton[v, u], zero) * per_w, max(photoelectric[v, u], zero) * per_b
+            i, j = min(int(math.sqrt(w)), last_w), min(int(math.sqrt(b)), last_b)
+            f = (w - np.float32(i * i)) / np.float32(2 * i + 1)
+            g = (b - np.float32(j * j)) / np.float32(2 * j + 1)
+            w00, w01, w10, w11 = (one - f) * (one - g), (one - f) * g, f * (one - g), f * g
             p, q, r, s = table[i, j], table[i, j + 1], table[i + 1, j], table[i + 1, j + 1]
             energy[v, u] = math.exp(w00 * p[0] + w01 * q[0] + w10 * r[0] + w11 * s[0])
-            squared[v, u] = math.exp(w00 * p[1] + w01 * q[1] + w10 * r[1] + w11 * s[1])
+            squared[v, u] = energy[v, u] * (w00 * p[1] + w01 * q[1] + w10 * r[1] + w11 * s[1])
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

@@ -154,6 +154,10 @@ class Projector:
             Radiograph(camera, image, self.thickness(camera)) for camera, image in zip(cameras, integrals, strict=True)
         ]
 
+    def meets(self, camera: Camera) -> bool:
+        """Whether the camera's beam meets the volume."""
+        return _meets(camera, self.corners)
+
     def check(self, cameras: Sequence[Camera]) -> None:
         """Refuses cameras that cannot see the volume; projecting does so, too.
 
@@ -207,13 +211,18 @@ def _check_sees(camera: Camera, corners: NDArray[np.float64]) -> None:
     low, high = corners.min(0), corners.max(0)
     if ((camera.source > low) & (camera.source < high)).all():
         raise InputError(f"view {camera.name}: the source is inside the volume; move it farther away (--sid, --sdd)")
+    if not _meets(camera, corners):
+        raise InputError(f"view {camera.name}: the detector misses the volume; check its position and size")
+
+
+def _meets(camera: Camera, corners: NDArray[np.float64]) -> bool:
+    """Whether the beam between source and detector meets the box."""
     # corner = source + u·du + v·dv + depth·(origin − source): the beam's sides are planes in (u, v, depth).
     axes = np.stack([camera.du, camera.dv, camera.origin - camera.source], axis=1)
     u, v, depth = np.linalg.solve(axes, (corners - camera.source).T)
     h, w = camera.shape
     beside = (u + 0.5 * depth, (w - 0.5) * depth - u, v + 0.5 * depth, (h - 0.5) * depth - v)
-    if any((side <= 0).all() for side in (*beside, depth, 1 - depth)):
-        raise InputError(f"view {camera.name}: the detector misses the volume; check its position and size")
+    return not any((side <= 0).all() for side in (*beside, depth, 1 - depth))
 
 
 def _device_array(backend: Literal["cpu", "cuda"]) -> Any:

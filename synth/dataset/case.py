@@ -141,7 +141,7 @@ class Case:
         """Line integrals at one energy, shown through a window."""
         objects = self._assembly.object_lengths(camera)
         tissue = self._projector.line_integrals([camera])[0]
-        for insert in self._inserts:
+        for insert in self._seen_inserts(camera):
             tissue = tissue + insert.line_integrals([camera])[0]
         total = self._with_objects(tissue, objects)
         return _Picture(present(total, self._job.window, field)[0], total, None, objects, {})
@@ -151,7 +151,7 @@ class Case:
         how = self._technique(camera.name, index)
         objects = self._assembly.object_lengths(camera)
         integrals = self._projector.tissue_integrals([camera])[0]
-        for insert in self._inserts:
+        for insert in self._seen_inserts(camera):
             integrals = integrals + insert.tissue_integrals([camera])[0]
         seed = int(sample_generator(self._job.seed, index, "noise").integers(2**63))
         taken = expose(how, camera, integrals, self._projector.outline, objects=objects, seed=seed)
@@ -165,6 +165,10 @@ class Case:
         )
         tissue = np.einsum("chw,c->hw", integrals, channel_attenuation(self._job.energy_kev).astype(np.float32))
         return _Picture(image, self._with_objects(tissue, objects), taken.log_signal, objects, _dose(how, taken))
+
+    def _seen_inserts(self, camera: Camera) -> list[Projector]:
+        """Further volumes may lie outside a view; the CT may not."""
+        return [insert for insert in self._inserts if insert.meets(camera)]
 
     def _with_objects(
         self, tissue: NDArray[np.float32], objects: dict[str, NDArray[np.float32]]
