@@ -78,6 +78,7 @@ def command(
     window: Annotated[
         str | None, typer.Option(metavar="LOW,HIGH", help="Line integrals shown black and white [from the picture].")
     ] = None,
+    couch: Annotated[bool, typer.Option(help="Leave the couch in, or make all but the body air.")] = True,
     masks: Annotated[bool, typer.Option(help="Project the label maps.")] = True,
     raw: Annotated[bool, typer.Option("--raw", help="Keep line integrals, thicknesses and cameras (.npz).")] = False,
     dicom: Annotated[bool, typer.Option("--dicom", help="DICOM DX objects instead of 16-bit PNG.")] = False,
@@ -112,6 +113,7 @@ def command(
         seed=seed,
         window=Window(*_numbers(window, 2, "--window")) if window else None,
         collimation=Collimation(*_numbers(collimate, 4, "--collimate")),
+        couch=couch,
         masks=masks,
         raw=raw,
         check_hu=not assume_hu,

@@ -14,6 +14,7 @@ from synth.dataset.case import Case, usual_technique
 from synth.dataset.folder import DatasetFolder, ImageFormat
 from synth.dataset.scene import Scene
 from synth.drr.attenuation import water_attenuation
+from synth.drr.body import without_couch
 from synth.drr.presentation import Collimation, Window
 from synth.drr.technique import technique
 from synth.drr.views import parse_view
@@ -59,6 +60,7 @@ class DrrJob:
         seed: Root of all that is drawn.
         window: Line integrals (or −ln of the signal) shown as black and white; default: from the picture.
         collimation: Blades.
+        couch: Whether the couch stays in the picture; else all but the body becomes air.
         masks: Whether to project the label maps.
         raw: Whether to keep line integrals, thicknesses and camera matrices.
         check_hu: Whether to refuse volumes that do not look like HU.
@@ -82,6 +84,7 @@ class DrrJob:
     seed: int = 0
     window: Window | None = None
     collimation: Collimation = field(default_factory=Collimation)
+    couch: bool = True
     masks: bool = True
     raw: bool = False
     check_hu: bool = True
@@ -157,6 +160,7 @@ class DrrJob:
             "field_of_view_mm": self.field_of_view_mm,
             "window": None if self.window is None else [self.window.low, self.window.high],
             "collimation_mm": [getattr(self.collimation, side) for side in ("left", "right", "top", "bottom")],
+            "couch": self.couch,
             "masks": self.masks and bool(self.labels),
             "label_names": None if self.label_names is None else _digest(self.label_names),
             "raw": self.raw,
@@ -212,6 +216,8 @@ class DrrJob:
 
     def _read(self, case: int) -> tuple[Volume, Labels | None]:
         volume = replace(read_volume(self.cts[case], check_hu=self.check_hu), name=self.names[case])
+        if not self.couch:
+            volume = without_couch(volume)
         if not (self.labels and self.masks):
             return volume, None
         return volume, read_labels(self.labels[case], volume, self.label_names)

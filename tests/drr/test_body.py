@@ -9,7 +9,7 @@ import pytest
 
 from synth.core.volume import Volume
 from synth.drr.analytic import Scene, box, cylinder, ellipsoid, thorax
-from synth.drr.body import body_outline, volume_corners
+from synth.drr.body import body_outline, volume_corners, without_couch
 
 TRUNK = ellipsoid((10, -20, 5), (110, 70, 90), 30)
 COUCH = box((0, 62, 0), (160, 4, 150), -150)
@@ -60,3 +60,18 @@ def test_corners_are_the_outer_ones() -> None:
     assert corners.shape == (8, 3)
     np.testing.assert_allclose(corners.min(0), [6, -2.5, 3])
     np.testing.assert_allclose(corners.max(0), [12, 12.5, 11])
+
+
+def test_without_couch_only_the_body_is_left() -> None:
+    arm = cylinder((-145, -20, 5), (15, 15, 80), 30)
+    shape, affine = grid((2, 2, 4))
+    bare, _ = Scene((arm, TRUNK)).voxelise(shape, affine)
+    volume, _ = Scene((COUCH, arm, TRUNK)).voxelise(shape, affine)
+    kept = without_couch(volume)
+    body = bare.hu > -400
+    assert (kept.hu[body] != bare.hu[body]).mean() < 1e-3
+    # What stays of the couch lies within the margin around the body.
+    assert (kept.hu[~body] > -500).sum() < 0.15 * (volume.hu[~body] > -500).sum()
+    lungs = Volume(np.where(bare.hu > 0, bare.hu, -1000).astype(np.int16), affine)
+    lungs.hu[30:45, 45:65, 80:100] = -800  # air within the body is the body's
+    np.testing.assert_array_equal(without_couch(lungs).hu[30:45, 45:65, 80:100], -800)
