@@ -1,8 +1,8 @@
 """How noisy a CT's rays are: quanta behind a body, by dose, and what the logarithm makes of their noise.
 
 A ray is told by the water that weakens as it does, L mm: ∫(1 + HU/1000) dl. Behind it the detector integrates
-S(L) = Σ N(E)·E·exp(−μ_water(E)·L), which is as noisy as n(L) = (ΣN·E)²/ΣN·E² quanta. The scanner makes L of −ln S by its
-correction of beam hardening, so that the variance of a ray at a share a of the dose is
+S(L) = Σ N(E)·E·exp(−μ_water(E)·L), which is as noisy as n(L) = (ΣN·E)²/ΣN·E² quanta. The scanner makes L of −ln S by
+its correction of beam hardening, so that the variance of a ray at a share a of the dose is
 
     var(L) = [1/(a·n) + e²/(a·n)²] / μ(L)²,   μ(L) = −d ln S/dL,
 
@@ -25,10 +25,10 @@ from synth.drr.spectrum import Tube
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KERNELS", "Protocol", "bow_tie"]
+__all__ = ["KERNELS", "Protocol", "Rays", "bow_tie"]
 
 KERNELS = MappingProxyType({"soft": 0.6, "standard": 0.8, "sharp": 1.0})
-"""Kernel → where its Hann window ends, 1/mm; it passes half at half of that, and a tenth at four fifths."""
+"""Kernel → where its Hann window ends, 1/mm; it passes a half at half of that, and a tenth at four fifths."""
 
 # A scanner of the usual kind. The noise goes as 1/√ of flux and efficiency; `mas` trims what differs.
 _SOURCE_ISOCENTRE_MM = 570.0
@@ -37,9 +37,29 @@ _EFFICIENCY = 0.8  # quanta counted of those that reach the detector's face
 _ELEMENT_MM2 = 0.6 * 0.6  # detector element, at the isocentre
 _READINGS = 1000  # of an element in a rotation
 _BOW_TIE_MM = 320.0  # water cylinder that the bow-tie flattens: the body phantom of CTDI
-_BOW_TIE_SHARE = 0.4  # of the flattening: a twelfth of the flux is left at its edge
+_BOW_TIE_SHARE = 0.4  # of the flattening: about a twelfth of the flux is left at its edge
 _LONGEST_MM = 1500
 _STEP_KEV = 0.5
+
+
+@dataclass(frozen=True)
+class Rays:
+    """What one ray of a slice gathers.
+
+    Attributes:
+        pitch_mm: Distance between rays at the isocentre.
+        thickness_mm: Of the slice.
+        views: Of half a turn; a ray holds the quanta of both its directions.
+    """
+
+    pitch_mm: float
+    thickness_mm: float
+    views: int
+
+    @property
+    def share(self) -> float:
+        """mm² that a ray gathers of the fluence of a rotation."""
+        return self.pitch_mm * self.thickness_mm / self.views
 
 
 @dataclass(frozen=True)
@@ -74,40 +94,31 @@ class Protocol:
         """Where the kernel's window ends, 1/mm."""
         return KERNELS[self.kernel]
 
-    def electronic_variance(self, pitch: float, thickness_mm: float, views: int) -> float:
+    def electronic_variance(self, rays: Rays) -> float:
         """Electronic noise of one ray, quanta²: of all readings that went into it."""
-        readings = _READINGS / views * pitch * thickness_mm / _ELEMENT_MM2
-        return self.electronic**2 * readings
+        return self.electronic**2 * _READINGS * rays.share / _ELEMENT_MM2
 
-    def quanta(self, pitch: float, thickness_mm: float, views: int) -> NDArray[np.float64]:
-        """What a ray is worth behind water.
-
-        Args:
-            pitch: Distance between rays at the isocentre, mm.
-            thickness_mm: Of the slice.
-            views: Of half a turn; a ray holds the quanta of both its directions.
-
-        Returns:
-            (2, 1501): ln n(L) and ln μ(L), μ in 1/mm, at L = 0, 1, …, 1500 mm.
-        """
+    def quanta(self, rays: Rays) -> NDArray[np.float64]:
+        """What a ray is worth behind water: (2, 1501), ln n(L) and ln μ(L), μ in 1/mm, at L = 0, 1, …, 1500 mm."""
         fluence = Tube(kvp=self.kvp, mas=self.mas, filtration_mm=_FILTRATION_MM).spectrum(_SOURCE_ISOCENTRE_MM).fluence
-        quanta = fluence * (_STEP_KEV * _EFFICIENCY * pitch * thickness_mm / views)
+        quanta = fluence * (_STEP_KEV * _EFFICIENCY * rays.share)
         water = material("water").attenuation
         behind = quanta * np.exp(-np.outer(np.arange(_LONGEST_MM + 1), water))
         signal, squares = behind @ ENERGY_KEV, behind @ ENERGY_KEV**2
         hardened = behind @ (ENERGY_KEV * water) / signal
-        return np.log(np.stack([signal**2 / squares, hardened]))
+        worth: NDArray[np.float64] = np.log(np.stack([signal**2 / squares, hardened]))
+        return worth
 
-    def extra_variance(self, L: NDArray[np.float64], dose: float, *rays: float | int) -> NDArray[np.float64]:
-        """Variance that a share `dose` of the dose adds to rays behind L mm of water, mm²; `rays` as for `quanta`.
+    def extra_variance(self, L: NDArray[np.float64], dose: float, rays: Rays) -> NDArray[np.float64]:
+        """Variance that a share `dose` of the dose adds to rays behind L mm of water, mm².
 
         Fewer quanta than 1 count as 1: no scanner takes the logarithm of nothing.
         """
-        table = self.quanta(*rays)  # type: ignore[arg-type]
+        table = self.quanta(rays)
         nodes = np.arange(table.shape[1])
         n, mu = (np.exp(np.interp(L, nodes, row)) for row in table)
         n = np.maximum(n, 1.0)
-        electronic = self.electronic_variance(*rays)  # type: ignore[arg-type]
+        electronic = self.electronic_variance(rays)
         added: NDArray[np.float64] = ((1 / dose - 1) / n + electronic * (1 / dose**2 - 1) / n**2) / mu**2
         return added
 

@@ -2,9 +2,9 @@
 
 Noise is inserted where it arises (Yu et al. 2012, J Comput Assist Tomogr 36:477; Zeng et al. 2015, IEEE Trans Nucl Sci
 62:2226): each slice is projected to learn how many quanta every ray has left, the noise that those lack is drawn, and
-filtered back-projection of this noise alone is added to the CT. Anatomy and the CT's own noise stay as they are; what is
-added is streaky behind shoulders, stronger in the middle, and as fine as the kernel. Beams are parallel and the tube
-current constant: fans, spirals and current modulation change where noise lies by some tens of per cent, and are left out.
+filtered back-projection of this noise alone is added to the CT. Anatomy and the CT's own noise stay as they are; what
+is added is streaky between shoulders, stronger in the middle, and as fine as the kernel. Beams are parallel and the
+tube current constant: fans, spirals and current modulation, which spread noise otherwise, are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba import njit
 
 from synth.core.errors import InputError
 from synth.core.volume import AIR_HU
-from synth.drr.ct_dose import Protocol, bow_tie
+from synth.drr.ct_dose import Protocol, Rays, bow_tie
 from synth.drr.parallel_beam import ParallelBeam
 from synth.kernels.noise import standard_normal
 from synth.kernels.threads import run_parallel
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
     from synth.core.volume import Volume
 
-__all__ = ["low_dose", "noise_slices"]
+__all__ = ["low_dose", "noise_slices", "slice_count"]
 
 _VIEWS, _PITCH_MM = 720, 0.5
 _COARSE_VIEWS, _COARSE_RAYS = 360, 2  # attenuation is smooth beside the noise: a quarter of the rays carries it
 _LEAST_HU = -1024
 _LEAST_DOSE = 0.001
+_CONSTANT = 0.9  # of the corners must be one value to be padding
+_SCANNED = 0.95  # of the inscribed radius is scanned for certain
 
 
 def low_dose(
@@ -56,8 +58,9 @@ def low_dose(
         advance: Called after every slice.
 
     Returns:
-        A volume of the same grid and dtype. HU do not fall below −1024, or below the CT's lowest. Corners of a slice
-        outside its inscribed ellipse stay as they are where they hold one value alone: nothing was scanned there.
+        A volume of the same grid and dtype. HU do not fall below −1024, or below the CT's lowest. Where the corners of
+        a slice, outside its inscribed circle, hold one value nearly everywhere, nothing was scanned there, and that
+        padding stays as it is.
 
     Raises:
         InputError: A share out of range, or slices of fewer than 2×2 pixels.
@@ -66,18 +69,23 @@ def low_dose(
         raise InputError(f"dose fraction must be {_LEAST_DOSE:g} to 1, got {dose_fraction:g}")
     hu = volume.hu.copy()
     if dose_fraction == 1:
+        for _ in range(slice_count(volume)):
+            advance()
         return replace(volume, hu=hu)
     slices = np.moveaxis(hu, _slice_axis(volume), 0)  # a view
     lowest, highest = min(_LEAST_HU, float(hu.min())), float(np.iinfo(np.int16).max)
-    outside = _outside(slices.shape[1:])
+    radius = _radius(slices.shape[1:])
     for plane, noise in zip(slices, noise_slices(volume, dose_fraction, seed=seed, protocol=protocol), strict=True):
-        corners = plane[outside]
-        if corners.size and (corners == corners[0]).all():
-            noise[outside] = 0
+        noise[_padding(plane, radius)] = 0
         noisy = np.clip(plane + noise, lowest, highest)
         plane[...] = np.rint(noisy) if hu.dtype == np.int16 else noisy
         advance()
     return replace(volume, hu=hu)
+
+
+def slice_count(volume: Volume) -> int:
+    """Slices across the patient's long axis."""
+    return volume.shape[_slice_axis(volume)]
 
 
 def noise_slices(
@@ -87,12 +95,12 @@ def noise_slices(
     protocol = protocol or Protocol()
     axis = _slice_axis(volume)
     slices = np.moveaxis(volume.hu, axis, 0)
-    distance, dy, dx = np.moveaxis(volume.spacing[::-1], 0, 0)[[axis, *(a for a in range(3) if a != axis)]]
+    distance, dy, dx = volume.spacing[::-1][[axis, *(a for a in range(3) if a != axis)]]
     if min(slices.shape[1:]) < 2:
         raise InputError(f"{volume.name}: slices of {slices.shape[1]}×{slices.shape[2]} pixels are too small")
     beam = ParallelBeam(slices.shape[1:], (float(dy), float(dx)), _VIEWS, _PITCH_MM)
     thickness = protocol.slice_thickness_mm or float(distance)
-    added = _Added.of(beam, protocol, thickness, dose_fraction)
+    added = _Added.of(beam, protocol, Rays(beam.pitch, thickness, beam.views), dose_fraction)
     shares = _row_shares(thickness / float(distance))
     for index, plane in enumerate(slices):
         noise = _draw(beam, seed, index, shares)
@@ -114,9 +122,9 @@ class _Added:
     filter_mm: NDArray[np.float32]
 
     @classmethod
-    def of(cls, beam: ParallelBeam, protocol: Protocol, thickness: float, dose: float) -> _Added:
-        depth = np.arange(protocol.quanta(beam.pitch, thickness, beam.views).shape[1], dtype=float)
-        variance = protocol.extra_variance(depth, dose, beam.pitch, thickness, beam.views)
+    def of(cls, beam: ParallelBeam, protocol: Protocol, rays: Rays, dose: float) -> _Added:
+        depth = np.arange(protocol.quanta(rays).shape[1], dtype=float)
+        variance = protocol.extra_variance(depth, dose, rays)
         return cls(np.sqrt(variance).astype(np.float32), bow_tie(beam.offsets).astype(np.float32))
 
     def scale(self, noise: NDArray[np.float32], water: NDArray[np.float32]) -> None:
@@ -131,7 +139,7 @@ class _Added:
 def _draw(beam: ParallelBeam, seed: int, index: int, shares: NDArray[np.float32]) -> NDArray[np.float32]:
     """Standard normal numbers (views, bins) of a slice: a mixture of detector rows that it shares with neighbours."""
     first = index + 1  # stream 0 is that of quanta
-    mixed = shares[0] * standard_normal((beam.views, beam.bins), seed, first)
+    mixed: NDArray[np.float32] = shares[0] * standard_normal((beam.views, beam.bins), seed, first)
     for row, share in enumerate(shares[1:], start=1):
         mixed += share * standard_normal((beam.views, beam.bins), seed, first + row)
     return mixed
@@ -154,10 +162,20 @@ def _slice_axis(volume: Volume) -> int:
     return 2 - int(np.argmax(np.abs(volume.affine[2, :3]) / volume.spacing))
 
 
-def _outside(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _radius(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Distance of every pixel from the middle, 1 at the inscribed ellipse."""
     y, x = ((np.arange(n) - (n - 1) / 2) / (n / 2) for n in shape)
-    outside: NDArray[np.bool_] = y[:, None] ** 2 + x**2 > 1
-    return outside
+    radius: NDArray[np.float64] = np.hypot(y[:, None], x)
+    return radius
+
+
+def _padding(plane: NDArray[np.generic], radius: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Pixels that were not scanned: of the corners' one value, and outside a circle that may be a little small."""
+    constant: NDArray[np.bool_] = plane == plane[0, 0]
+    corners = constant[radius > 1]
+    if corners.sum() <= _CONSTANT * corners.size:
+        return np.zeros_like(constant)
+    return constant & (radius > _SCANNED)
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})

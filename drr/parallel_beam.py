@@ -1,8 +1,8 @@
 """Parallel-beam CT of one slice: lines through it, and filtered back-projection.
 
-Rays are (θ, s): all points x with x·(cos θ, sin θ) = s, where x = (x, y) is measured in mm from the middle of the slice,
-x along columns and y along rows. Views cover half a turn. Filtered back-projection is that of Kak & Slaney (1988,
-"Principles of Computerized Tomographic Imaging", chapter 3): the band-limited ramp of their equation 61, times a window.
+A ray (θ, s) holds all points with x·cos θ + y·sin θ = s, in mm from the middle of the slice, x from column to column
+and y from row to row. Views cover half a turn. Filtered back-projection is that of Kak & Slaney (1988, "Principles of
+Computerized Tomographic Imaging", chapter 3): the band-limited ramp of their equation 61, times a window.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ParallelBeam:
     @cached_property
     def offsets(self) -> NDArray[np.float64]:
         """(bins,), s of the rays, mm."""
-        return (np.arange(self.bins) - self.bins // 2) * self.pitch
+        return np.asarray((np.arange(self.bins) - self.bins // 2) * self.pitch, np.float64)
 
     def project(self, image: NDArray[np.float32], views: int, every: int) -> NDArray[np.float32]:
         """Line integrals through a slice, for `views` + 1 angles from 0 to π, both ends included.

@@ -149,6 +149,7 @@ def process(
     place = (image - np.float32(window.low)) / np.float32(window.high - window.low)
     if processing.curve == "sigmoid":
         # A tenth at 0 and nine tenths at 1: the logistic function is there ln 9 from its middle.
+        np.maximum(place, np.float32(-10), out=place)  # black, and the exponential does not overflow
         place = 1 / (1 + np.exp(np.float32(-2 * np.log(9)) * (place - np.float32(0.5))))
     np.clip(place, 0, 1, out=place)
     if processing.gamma != 1:
@@ -161,7 +162,7 @@ def process(
 
 def _multi_scale(image: NDArray[np.float32], strength: float, pitch_mm: float) -> NDArray[np.float32]:
     """Compresses what is wider than some centimetres, and raises what is finer than some millimetres."""
-    scale = max(1, round(_COARSE_MM / pitch_mm))
+    scale = max(1, min(round(_COARSE_MM / pitch_mm), *image.shape))
     coarse = image[scale // 2 :: scale, scale // 2 :: scale]
     wide, fine = (
         ndimage.zoom(

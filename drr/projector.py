@@ -11,6 +11,7 @@ from synth.core.errors import InputError
 from synth.core.volume import Labels, Volume, same_grid
 from synth.drr.attenuation import stored_attenuation, water_attenuation
 from synth.drr.body import body_outline, volume_corners
+from synth.drr.deepdrr import DeepBody, available
 from synth.drr.tissue import channel_attenuation, stored_channels
 from synth.kernels.project import Method, Model, prepare, project, project_labels
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "Projector", "Radiograph", "choose_backend"]
 
-Backend: TypeAlias = Literal["auto", "cpu", "cuda"]
+Backend: TypeAlias = Literal["auto", "cpu", "cuda", "deepdrr"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,30 +78,35 @@ class Projector:
             calibration: What tissue a Hounsfield unit is, for `tissue_integrals`; None takes HU for attenuation at one
                 energy, which needs half the memory and half the time.
             energy_kev: Photon energy of `line_integrals`.
-            backend: Where to run: "cuda" needs a GPU and CuPy, "auto" takes it where present.
+            backend: Where to run: "cuda" needs a GPU and CuPy, "auto" takes it where present; "deepdrr" takes line
+                integrals from that package, without `method` and `model`.
             method: See synth.kernels.project.
             model: See synth.kernels.project.
             displaced: (z, y, x), 0 to 1, fraction of every voxel that is not tissue; see synth.drr.assembly.
 
         Raises:
-            InputError: Labels on another grid, an energy out of range, or no GPU where one is asked for.
+            InputError: Labels on another grid, an energy out of range, or no GPU or package where one is asked for.
         """
         if labels is not None and not same_grid(volume, labels):
             raise InputError(f"{labels.name}: the label map is not on the grid of {volume.name}")
         self.corners, self.outline = volume_corners(volume), body_outline(volume)
         self._method, self._model = method, model
         self._calibration = calibration
+        self._energy_kev, self._at_energy = energy_kev, channel_attenuation(energy_kev)
+        chosen = choose_backend(backend)
+        to_device = _device_array(chosen)
+        self._labels = labels
+        self._label_array = None if labels is None else to_device(_consecutive(labels))
+        self._deep = DeepBody(volume, calibration, displaced) if chosen == "deepdrr" else None
+        if self._deep is not None:
+            return
         if calibration is None:
             stored, self._scale = stored_attenuation(volume.hu), np.array([water_attenuation(energy_kev) / 1000])
             if displaced is not None:
                 stored = (stored * (1 - displaced)).astype(np.float32)
         else:
             stored, self._scale = stored_channels(volume.hu, calibration, displaced)
-        self._at_energy = channel_attenuation(energy_kev)
-        to_device = _device_array(choose_backend(backend))
         self._volume = prepare(to_device(stored), volume.affine)
-        self._labels = labels
-        self._label_array = None if labels is None else to_device(_consecutive(labels))
 
     def line_integrals(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
         """∫μ dl along every ray at one energy: (V, h, w), dimensionless; all cameras of one size.
@@ -128,6 +134,10 @@ class Projector:
     def _project(self, cameras: Sequence[Camera]) -> NDArray[np.float32]:
         self.check(cameras)
         packed, shape = _packed(cameras)
+        if self._deep is not None:
+            if self._calibration is None:
+                return self._deep.line_integrals(cameras, self._energy_kev)[:, None]
+            return self._deep.tissue_integrals(cameras)
         try:
             images = project(self._volume, packed, shape, method=self._method, model=self._model)
         except ValueError as error:  # the method cannot serve the model, or one of the cameras
@@ -168,14 +178,18 @@ class Projector:
             _check_sees(camera, self.corners)
 
 
-def choose_backend(backend: Backend) -> Literal["cpu", "cuda"]:
+def choose_backend(backend: Backend) -> Literal["cpu", "cuda", "deepdrr"]:
     """Where to run: "auto" is "cuda" where CuPy finds a GPU, else "cpu".
 
     Raises:
-        InputError: "cuda" without CuPy or without a GPU, or an unknown name.
+        InputError: "cuda" without CuPy or without a GPU, "deepdrr" without that package, or an unknown name.
     """
-    if backend not in ("auto", "cpu", "cuda"):
-        raise InputError(f"backend must be auto, cpu or cuda, got {backend!r}")
+    if backend not in ("auto", "cpu", "cuda", "deepdrr"):
+        raise InputError(f"backend must be auto, cpu, cuda or deepdrr, got {backend!r}")
+    if backend == "deepdrr":
+        if why := available():
+            raise InputError(f"backend deepdrr: {why}")
+        return "deepdrr"
     if backend == "cpu":
         return "cpu"
     try:
@@ -225,8 +239,8 @@ def _meets(camera: Camera, corners: NDArray[np.float64]) -> bool:
     return not any((side <= 0).all() for side in (*beside, depth, 1 - depth))
 
 
-def _device_array(backend: Literal["cpu", "cuda"]) -> Any:
-    if backend == "cpu":
+def _device_array(backend: Literal["cpu", "cuda", "deepdrr"]) -> Any:
+    if backend != "cuda":
         return np.asarray
     import cupy
 

@@ -10,7 +10,7 @@ import functools
 from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -63,6 +63,10 @@ class Tube:
             material(name)
             if not 0 <= thickness < 1000:
                 raise InputError(f"tube: {name} filter must be 0 to 1000 mm thick, got {thickness}")
+        object.__setattr__(self, "filtration_mm", MappingProxyType(dict(self.filtration_mm)))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy neither pickles nor copies
+        return Tube, (self.kvp, self.mas, self.anode_angle_deg, dict(self.filtration_mm), self.heel)
 
     def spectrum(self, distance_mm: float = 1000.0, towards_anode_deg: float = 0.0) -> Spectrum:
         """The spectrum of one exposure.

@@ -68,9 +68,10 @@ _BINS: tuple[tuple[float, ...], ...] = (
     (1500, 3.4, 15.5, 4.2, 43.5, 0.1, 0.2, 10.3, 0.3, 0, 0, 0, 22.5),
 )
 _TOP_HU = 1600.0
-# Schneider et al. 2000, equations 20–23: density at the ends of its straight pieces, g/cm³.
-_DENSITY_HU = (-1000.0, -98.0, 14.0, 23.0, 100.0, 1600.0)
-_DENSITY = (1.21e-3, 0.93, 1.03, 1.03, 1.1199, 1.9642)
+# Schneider et al. 2000, equations 20–23: density at the ends of its straight pieces, g/cm³. The published curve falls at
+# 100 HU, from connective tissue's 1.1199 to marrow and bone's 1.017 + 0.000592·HU; level in between, ours does not.
+_DENSITY_HU = (-1000.0, -98.0, 14.0, 23.0, 100.0, (1.1199 - 1.017) / 0.000592, 1600.0)
+_DENSITY = (1.21e-3, 0.93, 1.03, 1.03, 1.1199, 1.1199, 1.9642)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +90,10 @@ class Calibration:
         steps = np.diff(self.hu)
         if self.hu.ndim != 1 or len(self.hu) < 2 or self.hu.shape != self.density.shape or not (steps > 0).all():
             raise InputError("calibration: give at least two rows of HU and density, HU ascending")
-        if not (np.isfinite(self.density).all() and (self.density >= 0).all()):
-            raise InputError("calibration: densities must be finite and not negative, in g/cm³")
+        if not np.isfinite(self.hu).all():
+            raise InputError("calibration: HU must be finite")
+        if not (np.isfinite(self.density).all() and (self.density >= 0).all() and self.density.any()):
+            raise InputError("calibration: densities must be finite and not negative, and not all 0, in g/cm³")
 
     @classmethod
     def schneider(cls) -> Calibration:
@@ -184,7 +187,7 @@ def read_calibration(path: Path) -> Calibration:
             rows = [(float(row["hu"]), float(row["density"])) for row in csv.DictReader(stream)]
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror})") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: expected a CSV with the columns hu and density ({error})") from error
     hu, density = np.array(rows).reshape(-1, 2).T
     return Calibration(hu, density)

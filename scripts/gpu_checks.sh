@@ -45,9 +45,6 @@ PY
 
 keep machine.txt describe
 keep kernels.txt "$python" -m pytest -v -rs tests/kernels/test_cuda_device.py tests/kernels/test_cuda_compile.py
-if [[ -f scripts/bench_drr.py ]]; then
-    keep bench_drr.txt "$python" scripts/bench_drr.py --cuda
-else
-    echo "gpu_checks: no scripts/bench_drr.py, speed not measured" >&2
-fi
+keep deepdrr.txt "$python" -m pytest -v -rs tests/drr/test_deepdrr.py
+keep bench_drr.txt "$python" scripts/bench_drr.py --cuda
 exit "$status"

@@ -23,7 +23,7 @@ _SIDE = re.compile(r"[0-9]{1,4}")
 
 
 class _Backend(StrEnum):
-    AUTO, CPU, CUDA = "auto", "cpu", "cuda"
+    AUTO, CPU, CUDA, DEEPDRR = "auto", "cpu", "cuda", "deepdrr"
 
 
 class _Method(StrEnum):

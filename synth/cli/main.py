@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import synth
-from synth.cli import doctor, drr
+from synth.cli import doctor, drr, lowdose
 from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("drr")(drr.command)
+app.command("lowdose")(lowdose.command)
 app.command("doctor")(doctor.command)
 
 
@@ -66,7 +67,7 @@ def _run() -> int:
     except TyperException as error:
         return _fail(f"{error.format_message()} (see --help)", 2)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; go on with the same command and --resume", _INTERRUPTED)
+        return _fail("interrupted; give the same command again, with --resume where it has one", _INTERRUPTED)
     except MemoryError:
         return _fail("not enough memory: use fewer pixels, a cropped or coarser CT", 2)
     except (BrokenPipeError, SystemExit):  # typer turns a closed pipe into an exit

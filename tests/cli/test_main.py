@@ -42,10 +42,10 @@ def test_help_lists_the_commands(run: Callable[..., Result]) -> None:
     result = run("--help")
     assert (result.code, result.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+) ", result.out.split("Commands:")[1], re.MULTILINE)
-    assert listed == ["drr", "doctor"]
+    assert listed == ["drr", "lowdose", "doctor"]
 
 
-@pytest.mark.parametrize("command", ["drr", "doctor"])
+@pytest.mark.parametrize("command", ["drr", "lowdose", "doctor"])
 def test_every_command_has_help(run: Callable[..., Result], command: str) -> None:
     result = run(command, "--help")
     assert (result.code, result.err) == (0, "")
@@ -74,7 +74,7 @@ sys.stderr.write(" ".join(name for name in {HEAVY} if name in sys.modules))
         (InputError("a.nii: cut\n short"), 2, "a.nii: cut short"),
         (SynthError("the gate said no"), 1, "the gate said no"),
         (InterruptedRun("2 missing"), 130, "2 missing"),
-        (KeyboardInterrupt(), 130, "interrupted; go on with the same command and --resume"),
+        (KeyboardInterrupt(), 130, "interrupted; give the same command again, with --resume where it has one"),
         (MemoryError(), 2, "not enough memory: use fewer pixels, a cropped or coarser CT"),
         (PermissionError(13, "Permission denied", "a.nii"), 2, "a.nii: Permission denied"),
     ],

@@ -169,5 +169,5 @@ def test_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_backend("cpu") == "cpu"
     with pytest.raises(InputError, match="no GPU with CuPy was found"):
         choose_backend("cuda")
-    with pytest.raises(InputError, match="backend must be auto, cpu or cuda, got 'gpu'"):
+    with pytest.raises(InputError, match="backend must be auto, cpu, cuda or deepdrr, got 'gpu'"):
         choose_backend("gpu")  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def test_stopped_and_resumed(
     if how == signal.SIGKILL:
         assert result.code == -signal.SIGKILL
     else:
-        said = "synth: interrupted; go on with the same command and --resume\n"
+        said = "synth: interrupted; give the same command again, with --resume where it has one\n"
         assert result == Result(130, "", said)
         assert not list(root.rglob("*.part"))
     assert not (root / "dataset.json").exists()
