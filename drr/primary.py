@@ -94,7 +94,14 @@ class Beam:
             compton: (h, w), line integral of the first channel of BASIS, mm·g/cm³.
             photoelectric: (h, w), of the second.
             objects: Material → (h, w), path length, mm.
+
+        Raises:
+            ValueError: Shapes differ.
         """
+        if not compton.shape == photoelectric.shape or any(mm.shape != compton.shape for mm in objects.values()):
+            raise ValueError(
+                f"line integrals of one view must share a shape, got {compton.shape}, {photoelectric.shape}"
+            )
         energy, squared = np.empty_like(compton), np.empty_like(compton)
         table = self._table
 
@@ -165,7 +172,7 @@ def _interpolate(compton, photoelectric, table, h_w, h_b, energy, squared, v0, v
             w00, w01, w10, w11 = (one - f) * (one - g), (one - f) * g, f * (one - g), f * g
             p, q, r, s = table[i, j], table[i, j + 1], table[i + 1, j], table[i + 1, j + 1]
             energy[v, u] = math.exp(w00 * p[0] + w01 * q[0] + w10 * r[0] + w11 * s[0])
-            squared[v, u] = energy[v, u] * (w00 * p[1] + w01 * q[1] + w10 * r[1] + w11 * s[1])
+            squared[v, u] = energy[v, u] * max(w00 * p[1] + w01 * q[1] + w10 * r[1] + w11 * s[1], zero)
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

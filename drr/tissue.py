@@ -68,8 +68,8 @@ _BINS: tuple[tuple[float, ...], ...] = (
     (1500, 3.4, 15.5, 4.2, 43.5, 0.1, 0.2, 10.3, 0.3, 0, 0, 0, 22.5),
 )
 _TOP_HU = 1600.0
-# Schneider et al. 2000, equations 20–23: density at the ends of its straight pieces, g/cm³. The published curve falls at
-# 100 HU, from connective tissue's 1.1199 to marrow and bone's 1.017 + 0.000592·HU; level in between, ours does not.
+# Schneider et al. 2000, equations 20–23: density at the ends of its straight pieces, g/cm³. The published curve falls
+# at 100 HU, from connective tissue's 1.1199 to bone's 1.017 + 0.000592·HU; ours stays level until the latter is there.
 _DENSITY_HU = (-1000.0, -98.0, 14.0, 23.0, 100.0, (1.1199 - 1.017) / 0.000592, 1600.0)
 _DENSITY = (1.21e-3, 0.93, 1.03, 1.03, 1.1199, 1.1199, 1.9642)
 

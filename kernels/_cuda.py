@@ -1,4 +1,4 @@
-"""The ray-casting kernels on an NVIDIA GPU, through CuPy: CuPy arrays in, CuPy arrays out.
+"""The kernels on an NVIDIA GPU, through CuPy: CuPy arrays in, CuPy arrays out.
 
 The functions have the names and signatures of their CPU twins. Importing this module needs no GPU and no
 CuPy; calling a function does, and `unavailable` says beforehand whether it would work.
@@ -21,7 +21,19 @@ from synth.kernels import _launch
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["exact", "forget", "joseph", "label_lengths", "mesh_lengths", "unavailable"]
+__all__ = [
+    "convolve",
+    "exact",
+    "forget",
+    "joseph",
+    "label_lengths",
+    "mesh_lengths",
+    "mesh_occupancy",
+    "standard_normal",
+    "unavailable",
+    "uniform",
+    "with_quantum_noise",
+]
 
 # No fast-math: all that is slow and exact here runs once a ray, in double, which fast-math leaves alone.
 _OPTIONS = ("--std=c++17",)
@@ -126,6 +138,85 @@ def mesh_lengths(vertices: Any, faces: Any, cameras: Any, shape: tuple[int, int]
     """
     with _device_of(vertices, "vertices"):
         return _launch.mesh_lengths(_GPU, vertices, faces, cameras, shape)
+
+
+def mesh_occupancy(vertices: Any, faces: Any, shape: tuple[int, int, int], oversample: int = 4) -> Any:
+    """Measure the fraction of every voxel inside a closed surface.
+
+    Args:
+        vertices: (n, 3), voxel index coordinates (x, y, z), on the GPU; voxel i spans [i − ½, i + ½].
+        faces: (m, 3), indices of vertices, counter-clockwise seen from outside.
+        shape: voxels along (z, y, x); the surface may reach beyond.
+        oversample: lines a voxel along x and along y each.
+
+    Returns:
+        (z, y, x) float32; the same bits at every run.
+
+    Raises:
+        TypeError: vertices is not a CuPy array.
+        ValueError: an array has another shape.
+    """
+    with _device_of(vertices, "vertices"):
+        return _launch.mesh_occupancy(_GPU, vertices, faces, shape, oversample)
+
+
+def with_quantum_noise(energy: Any, energy_squared: Any, seed: int) -> tuple[Any, Any]:
+    """Draw what a pixel absorbs, and a standard normal number for each pixel beside it.
+
+    Args:
+        energy: (h, w) float32, mean absorbed energy, on the GPU.
+        energy_squared: (h, w) float32, sum of the squared absorbed energies.
+        seed: 64 bits.
+
+    Returns:
+        Absorbed energy (h, w) and standard normal numbers (h, w), float32.
+
+    Raises:
+        TypeError: energy is not a CuPy array.
+        ValueError: an array has another shape.
+    """
+    with _device_of(energy, "energy"):
+        return _launch.with_quantum_noise(_GPU, energy, energy_squared, seed)
+
+
+def standard_normal(shape: tuple[int, int], seed: int, stream: int, like: Any) -> Any:
+    """Draw standard normal numbers of a stream, (h, w) float32, on the GPU of `like`.
+
+    Raises:
+        TypeError: like is not a CuPy array.
+    """
+    with _device_of(like, "like"):
+        return _launch.standard_normal(_GPU, shape, seed, stream)
+
+
+def uniform(shape: tuple[int, int], seed: int, stream: int, like: Any) -> Any:
+    """Draw numbers of [0, 1) of a stream, (h, w) float32 of 24 bits, on the GPU of `like`.
+
+    Raises:
+        TypeError: like is not a CuPy array.
+    """
+    with _device_of(like, "like"):
+        return _launch.uniform(_GPU, shape, seed, stream)
+
+
+def convolve(image: Any, taps: Any, noise: Any, scale: float) -> Any:
+    """Blur an image, and add `scale` · `noise`.
+
+    Args:
+        image: (h, w) float32, on the GPU; it goes on as if mirrored at the outer faces of its last pixels.
+        taps: (2r + 1, 2r + 1) float32, symmetric, r at most h and w.
+        noise: (h, w) float32.
+        scale: factor of the noise.
+
+    Returns:
+        (h, w) float32.
+
+    Raises:
+        TypeError: image is not a CuPy array.
+        ValueError: an array has another shape.
+    """
+    with _device_of(image, "image"):
+        return _launch.convolve(_GPU, image, taps, noise, scale)
 
 
 def forget(volume: Any) -> None:

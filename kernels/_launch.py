@@ -3,8 +3,8 @@
 What differs between a GPU and a C++ compiler that stands in for one is behind `Device`, so that this
 code, argument order included, is the same on both.
 
-Shapes and units are those of every ray-casting kernel: volumes (C, z, y, x), cameras (V, 4, 3) in voxel
-index coordinates (x, y, z), metric (3, 3) from index vectors to millimetres, images (V, C, h, w).
+Shapes and units of the ray-casting kernels: volumes (C, z, y, x), cameras (V, 4, 3) in voxel index coordinates
+(x, y, z), metric (3, 3) from index vectors to millimetres, images (V, C, h, w). Noise has images (h, w).
 """
 
 from __future__ import annotations
@@ -13,13 +13,29 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["BLOCK", "CHANNELS", "KERNELS", "Device", "exact", "joseph", "label_lengths", "mesh_lengths"]
+__all__ = [
+    "BLOCK",
+    "CHANNELS",
+    "KERNELS",
+    "Device",
+    "convolve",
+    "exact",
+    "joseph",
+    "label_lengths",
+    "mesh_lengths",
+    "mesh_occupancy",
+    "standard_normal",
+    "uniform",
+    "with_quantum_noise",
+]
 
 KERNELS: dict[str, tuple[str, ...]] = {
     "joseph": tuple(f"joseph_{packed}{suffix}" for suffix in ("", "_precise") for packed in (1, 2, 4)),
     "exact": tuple(f"exact_{model}_{stored}" for model in ("box", "trilinear") for stored in ("float32", "uint16")),
     "labels": ("label_lengths_uint8", "label_lengths_uint16"),
     "mesh": ("mesh_screen", "mesh_crossings", "mesh_measure"),
+    "noise": ("noise_convolve", "noise_normals", "noise_quanta", "noise_uniforms"),
+    "occupancy": ("occupancy_crossings", "occupancy_fill"),
 }
 """The kernels of each `.cu` file, by its stem."""
 
@@ -113,24 +129,91 @@ def mesh_lengths(device: Device, vertices: Any, faces: Any, cameras: Any, shape:
     views = np.asarray(cameras, np.float64)
     if views.ndim != 3 or views.shape[1:] != (4, 3):
         raise ValueError(f"cameras: expected shape (views, 4, 3), got {views.shape}")
-    vertices, faces = device.array(vertices, np.float64), device.array(faces, np.int32)
-    if vertices.ndim != 2 or faces.ndim != 2 or (vertices.shape[1], faces.shape[1]) != (3, 3):
-        raise ValueError(f"vertices, faces: expected shapes (n, 3), (m, 3), got {vertices.shape}, {faces.shape}")
+    vertices, faces = _check_mesh(device, vertices, faces)
     image = device.zeros((len(views), *shape))
     if not image.size or not len(faces):
         return image
     screen = device.zeros(vertices.shape, np.float64)
-    blocks = -(-len(vertices) // (BLOCK[0] * BLOCK[1]))
     for i, view in enumerate(views):
         camera = device.array(view, np.float64)
         mirrored = np.int32(-1 if np.linalg.det([view[2], view[3], view[1] - view[0]]) < 0 else 1)
         crossings = device.zeros(shape, np.uint64)
-        device.launch("mesh", "mesh_screen", (blocks, 1, 1), (vertices, np.int32(len(vertices)), camera, screen))
+        device.launch("mesh", "mesh_screen", _line(len(vertices)), (vertices, np.int32(len(vertices)), camera, screen))
         args = (screen, faces, mirrored, *_ints(*shape), crossings)
         device.launch("mesh", "mesh_crossings", (len(faces), 1, 1), args)
         args = (crossings, camera, *_ints(*shape), image[i])
         device.launch("mesh", "mesh_measure", _grid(image[None, i : i + 1]), args)
     return image
+
+
+def mesh_occupancy(device: Device, vertices: Any, faces: Any, shape: tuple[int, int, int], oversample: int) -> Any:
+    """Launch occupancy.cu; see `synth.kernels._cuda.mesh_occupancy`."""
+    vertices, faces = _check_mesh(device, vertices, faces)
+    filled = device.zeros(shape)
+    if not filled.size or not len(faces):
+        return filled
+    corners = vertices.copy()
+    corners[:, :2] = (corners[:, :2] + 0.5) * oversample - 0.5
+    crossings = device.zeros(shape, np.uint64)
+    sizes = _ints(oversample, *shape[::-1])
+    device.launch("occupancy", "occupancy_crossings", (len(faces), 1, 1), (corners, faces, *sizes, crossings))
+    device.launch("occupancy", "occupancy_fill", _grid(filled[None, :1]), (crossings, *sizes, filled))
+    return filled
+
+
+def with_quantum_noise(device: Device, energy: Any, energy_squared: Any, seed: int) -> tuple[Any, Any]:
+    """Launch noise.cu for the quanta; see `synth.kernels._cuda.with_quantum_noise`."""
+    energy, energy_squared = device.array(energy, np.float32), device.array(energy_squared, np.float32)
+    if energy.ndim != 2 or energy.shape != energy_squared.shape:
+        raise ValueError(
+            f"energy, energy_squared: expected one shape (h, w), got {energy.shape}, {energy_squared.shape}"
+        )
+    drawn, normal = device.zeros(energy.shape), device.zeros(energy.shape)
+    if energy.size:
+        args = (energy, energy_squared, *_key(seed), np.int32(energy.size), drawn, normal)
+        device.launch("noise", "noise_quanta", _line(energy.size), args)
+    return drawn, normal
+
+
+def standard_normal(device: Device, shape: tuple[int, int], seed: int, stream: int) -> Any:
+    """Launch noise.cu for normal numbers; see `synth.kernels._cuda.standard_normal`."""
+    return _numbers(device, "noise_normals", shape, seed, stream)
+
+
+def uniform(device: Device, shape: tuple[int, int], seed: int, stream: int) -> Any:
+    """Launch noise.cu for uniform numbers; see `synth.kernels._cuda.uniform`."""
+    return _numbers(device, "noise_uniforms", shape, seed, stream)
+
+
+def convolve(device: Device, image: Any, taps: Any, noise: Any, scale: float) -> Any:
+    """Launch noise.cu for the blur; see `synth.kernels._cuda.convolve`."""
+    image, taps, noise = (device.array(values, np.float32) for values in (image, taps, noise))
+    if image.ndim != 2 or image.shape != noise.shape:
+        raise ValueError(f"image, noise: expected one shape (h, w), got {image.shape}, {noise.shape}")
+    out = device.zeros(image.shape)
+    if not image.size:
+        return out
+    radius = len(taps) // 2
+    if taps.shape != (2 * radius + 1,) * 2 or radius > min(image.shape):
+        raise ValueError(f"taps: expected (2r + 1, 2r + 1), r at most {min(image.shape)}, got {taps.shape}")
+    args = (image, taps, noise, np.float32(scale), *_ints(*image.shape, radius), out)
+    device.launch("noise", "noise_convolve", _grid(image[None, None]), args)
+    return out
+
+
+def _numbers(device: Device, kernel: str, shape: tuple[int, int], seed: int, stream: int) -> Any:
+    out = device.zeros(shape)
+    if out.size:
+        args = (*_key(seed), np.uint32(stream), np.int32(out.size), out)
+        device.launch("noise", kernel, _line(out.size), args)
+    return out
+
+
+def _check_mesh(device: Device, vertices: Any, faces: Any) -> tuple[Any, Any]:
+    vertices, faces = device.array(vertices, np.float64), device.array(faces, np.int32)
+    if vertices.ndim != 2 or faces.ndim != 2 or (vertices.shape[1], faces.shape[1]) != (3, 3):
+        raise ValueError(f"vertices, faces: expected shapes (n, 3), (m, 3), got {vertices.shape}, {faces.shape}")
+    return vertices, faces
 
 
 def _check_volume(volume: Any) -> None:
@@ -165,6 +248,15 @@ def _groups(image: Any) -> list[tuple[int, int]]:
 def _grid(image: Any) -> tuple[int, int, int]:
     views, _, height, width = image.shape
     return -(-width // BLOCK[0]), -(-height // BLOCK[1]), views
+
+
+def _line(n: int) -> tuple[int, int, int]:
+    """Blocks of as many threads as `n` and no more than needed, in one line."""
+    return -(-n // (BLOCK[0] * BLOCK[1])), 1, 1
+
+
+def _key(seed: int) -> tuple[np.uint32, np.uint32]:
+    return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
 
 
 def _ints(*values: int) -> tuple[np.int32, ...]:

@@ -1,4 +1,4 @@
-"""Quantum and electronic noise on the CPU, and the detector's blur between the two.
+"""Quantum and electronic noise, and the detector's blur between the two: numpy arrays here, CuPy's by noise.cu.
 
 Random words come from Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3",
 SC'11): a bijection of a counter under a key. The key is the seed, the counter the pixel's index and a stream's number:
@@ -9,15 +9,12 @@ which the compiler turns into vector code: ten times as fast as the mathematical
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from synth.kernels.threads import run_parallel
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["convolve", "philox", "standard_normal", "uniform", "with_quantum_noise"]
 
@@ -41,9 +38,7 @@ _SINE = _coefficients(6.2831855, -41.3417, 81.6052, -76.69787, 41.472893)
 _COSINE = _coefficients(1.0, -19.739208, 64.939316, -85.44285, 59.220287)
 
 
-def with_quantum_noise(
-    energy: NDArray[np.float32], energy_squared: NDArray[np.float32], seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def with_quantum_noise(energy: Any, energy_squared: Any, seed: int) -> tuple[Any, Any]:
     """Draws what a pixel absorbs, and a standard normal number for each pixel beside it.
 
     A compound Poisson sum of mean m = ΣN·E and variance v = ΣN·E² is drawn as a Poisson number, of mean n = m²/v, of
@@ -51,13 +46,18 @@ def with_quantum_noise(
     by Cornish & Fisher (1938), scaled to Poisson's variance; its third moment is Poisson's as well, to 1/n.
 
     Args:
-        energy: (h, w), mean absorbed energy; where it is 0 nothing is absorbed.
-        energy_squared: (h, w), sum of the squared absorbed energies.
+        energy: (h, w) float32, mean absorbed energy; where it is 0 nothing is absorbed. numpy, or CuPy to draw on its
+            GPU: of the same random words, but rounded differently here and there.
+        energy_squared: (h, w) float32, sum of the squared absorbed energies; the same kind of array.
         seed: 64 bits.
 
     Returns:
-        Absorbed energy (h, w) and standard normal numbers (h, w), independent of it.
+        Absorbed energy (h, w) and standard normal numbers (h, w), independent of it; float32, as numpy or CuPy.
     """
+    if not isinstance(energy, np.ndarray):
+        from synth.kernels import _cuda
+
+        return _cuda.with_quantum_noise(energy, energy_squared, seed)
     drawn, normal = np.empty_like(energy), np.empty_like(energy)
     flat = energy.reshape(-1), energy_squared.reshape(-1), drawn.reshape(-1), normal.reshape(-1)
     low, high = _key(seed)
@@ -70,34 +70,45 @@ def with_quantum_noise(
     return drawn, normal
 
 
-def standard_normal(shape: tuple[int, int], seed: int, stream: int) -> NDArray[np.float32]:
-    """Standard normal numbers (h, w) of a stream; stream 0 is the quanta's."""
+def standard_normal(shape: tuple[int, int], seed: int, stream: int, like: Any = None) -> Any:
+    """Standard normal numbers (h, w) of a stream; stream 0 is the quanta's. On the GPU of `like`, if that is CuPy's."""
+    if like is not None and not isinstance(like, np.ndarray):
+        from synth.kernels import _cuda
+
+        return _cuda.standard_normal(shape, seed, stream, like)
     out = np.empty(shape, np.float32)
     _normals(out.reshape(-1), *_key(seed), np.uint32(stream))
     return out
 
 
-def uniform(shape: tuple[int, int], seed: int, stream: int) -> NDArray[np.float32]:
-    """Numbers (h, w) of [0, 1) of a stream, of 24 bits."""
+def uniform(shape: tuple[int, int], seed: int, stream: int, like: Any = None) -> Any:
+    """Numbers (h, w) of [0, 1) of a stream, of 24 bits. On the GPU of `like`, if that is CuPy's."""
+    if like is not None and not isinstance(like, np.ndarray):
+        from synth.kernels import _cuda
+
+        return _cuda.uniform(shape, seed, stream, like)
     out = np.empty(shape, np.float32)
     _uniforms(out.reshape(-1), *_key(seed), np.uint32(stream))
     return out
 
 
-def convolve(
-    image: NDArray[np.float32], taps: NDArray[np.float32], noise: NDArray[np.float32], scale: float
-) -> NDArray[np.float32]:
+def convolve(image: Any, taps: Any, noise: Any, scale: float) -> Any:
     """`image` blurred, plus `scale` · `noise`.
 
     Args:
-        image: (h, w); it goes on beyond its edges as if mirrored at the outer faces of its last pixels.
-        taps: (2r + 1, 2r + 1), symmetric, r at most h and w.
-        noise: (h, w).
+        image: (h, w) float32, numpy, or CuPy to compute on its GPU; it goes on beyond its edges as if mirrored at the
+            outer faces of its last pixels.
+        taps: (2r + 1, 2r + 1) float32, symmetric, r at most h and w.
+        noise: (h, w) float32; the same kind of array as image.
         scale: Factor of the noise.
 
     Returns:
-        (h, w).
+        (h, w) float32, as numpy or CuPy.
     """
+    if not isinstance(image, np.ndarray):
+        from synth.kernels import _cuda
+
+        return _cuda.convolve(image, taps, noise, scale)
     radius = len(taps) // 2
     padded = np.pad(image, radius, mode="symmetric") if radius else image
     out = np.empty_like(image)

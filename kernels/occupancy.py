@@ -1,4 +1,4 @@
-"""How much of every voxel lies inside a closed surface, on the CPU.
+"""How much of every voxel lies inside a closed surface: numpy arrays here, CuPy's by occupancy.cu.
 
 Lines along z, several a voxel, cross the surface; the length inside is exact along each, by the rule of
 `synth.kernels.mesh`: a crossing where the surface ends fills all that lies before it, one where it begins empties it.
@@ -7,7 +7,7 @@ Lines along z, several a voxel, cross the surface; the length inside is exact al
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -15,41 +15,44 @@ from numba import njit
 from synth.kernels.raster import GUARD, SUBPIXEL, make_edges, row_span, snap
 from synth.kernels.threads import run_parallel
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 __all__ = ["mesh_occupancy"]
 
 _ROWS = 8  # of voxels, a task takes
 
 
-def mesh_occupancy(
-    vertices: NDArray[np.float64], faces: NDArray[np.int32], shape: tuple[int, int, int], *, oversample: int = 4
-) -> NDArray[np.float32]:
+def mesh_occupancy(vertices: Any, faces: Any, shape: tuple[int, int, int], oversample: int = 4) -> Any:
     """Fraction of every voxel inside a closed surface.
 
     Args:
-        vertices: (n, 3), voxel index coordinates (x, y, z); voxel i spans [i − ½, i + ½].
-        faces: (m, 3), indices of vertices, counter-clockwise seen from outside, in index coordinates.
+        vertices: (n, 3), voxel index coordinates (x, y, z), numpy, or CuPy to compute on its GPU; voxel i spans
+            [i − ½, i + ½].
+        faces: (m, 3), indices of vertices, counter-clockwise seen from outside, in index coordinates; the same kind
+            of array.
         shape: Voxels along (z, y, x); the surface may reach beyond.
         oversample: Lines a voxel along x and along y each.
 
     Returns:
-        (z, y, x), 0 to 1 for a surface that does not meet itself. Of n lines that a body's outline crosses, the error
-        of its volume falls as n^-¾; whole and empty voxels are exact.
+        (z, y, x) float32, as numpy or CuPy; 0 to 1 for a surface that does not meet itself. Of n lines that a body's
+        outline crosses, the error of its volume falls as n^-¾; whole and empty voxels are exact.
 
     Raises:
-        ValueError: A surface more than 32,768 lines away from the grid.
+        ValueError: A surface more than 32,768 lines away from the grid, or faces of vertices that there are not.
     """
-    lines = np.asarray(vertices, np.float64).copy()
+    lines = vertices.astype(np.float64, order="C")
     lines[:, :2] = (lines[:, :2] + 0.5) * oversample - 0.5
-    if lines.size and not (np.abs(lines[:, :2]) < GUARD).all():  # NaN fails, too
+    if lines.size and not bool((abs(lines[:, :2]) < GUARD).all()):  # NaN fails, too
         raise ValueError(f"vertices must lie within {GUARD // oversample} voxels of the grid")
+    if faces.size and not (0 <= int(faces.min()) and int(faces.max()) < len(vertices)):
+        raise ValueError(f"faces must hold indices of the {len(vertices)} vertices")
+    if not isinstance(vertices, np.ndarray):
+        from synth.kernels import _cuda
+
+        return _cuda.mesh_occupancy(vertices, faces, shape, oversample)
     nz, ny, nx = shape
     partial, before = np.zeros((nz + 1, ny, nx), np.float32), np.zeros((nz + 1, ny, nx), np.float32)
     faces = np.ascontiguousarray(faces, np.int32)
     run_parallel(lambda y0, y1: _fill(lines, faces, oversample, partial, before, y0, y1), ny, _ROWS)
-    filled: NDArray[np.float32] = partial[:-1] + np.cumsum(before[:0:-1], axis=0)[::-1]
+    filled = partial[:-1] + np.cumsum(before[:0:-1], axis=0)[::-1]
     return filled / np.float32(oversample * oversample)
 
 

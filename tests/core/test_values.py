@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from synth.core.errors import InputError
 from synth.core.values import from_mapping, known_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -79,5 +81,5 @@ def test_whole_numbers_and_none_do_for_numbers() -> None:
 def test_known_keys_name_the_first_unknown() -> None:
     known_keys({"a": 1}, ["a", "b"], "here")
     known_keys({}, [], "here")
-    with pytest.raises(InputError, match="here: unknown key 'colour'; did you mean 'color'?"):
+    with pytest.raises(InputError, match=r"here: unknown key 'colour'; did you mean 'color'\?"):
         known_keys({"color": 1, "colour": 2, "x": 3}, ["color"], "here")

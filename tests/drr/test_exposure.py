@@ -101,7 +101,7 @@ def test_automatic_exposure_gives_the_dose_asked_for(kerma: float, how: str) -> 
 
 
 def test_in_the_calibrating_beam_the_index_is_a_hundred_times_the_air_kerma() -> None:
-    # RQA5 of IEC 61267: 21 mm of aluminium behind 2.5 mm of the tube's own, at 70 kV; here as a body of the two channels.
+    # RQA5 of IEC 61267: 21 mm of aluminium behind 2.5 mm of the tube's own, at 70 kV; here as a body of two channels.
     tube = Tube(70, mas=4.0, filtration_mm={"aluminium": 2.5})
     aluminium = 21 * MATERIALS["aluminium"].attenuation[20:]
     shares = np.linalg.lstsq((BASIS[:, 20:] / aluminium).T, np.ones(aluminium.size), rcond=None)[0]

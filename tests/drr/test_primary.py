@@ -46,9 +46,8 @@ BEAMS = [
 
 
 def through(of: Beam, compton: Any, photoelectric: Any, **objects: Any) -> NDArray[np.float32]:
-    w, b = map(
-        np.ascontiguousarray, np.broadcast_arrays(*(np.atleast_2d(np.float32(a)) for a in (compton, photoelectric)))
-    )
+    given = np.broadcast_arrays(*(np.atleast_2d(np.asarray(a, np.float32)) for a in (compton, photoelectric)))
+    w, b = (np.ascontiguousarray(a) for a in given)
     lengths = {name: np.broadcast_to(np.asarray(mm, np.float32), w.shape) for name, mm in objects.items()}
     return of.through(w, b, lengths).energy
 
@@ -85,6 +84,16 @@ def test_beyond_the_table_it_goes_on_darker() -> None:
     assert (np.diff(steps) > 0).all()
     exact = [-np.log(BEAMS[4].direct(w, 3.0, {})[0] / BEAMS[4].open_energy) for w in np.arange(600, 1200, 50.0)]
     np.testing.assert_allclose(steps, exact, rtol=0.01)
+
+
+@pytest.mark.parametrize("of", BEAMS)
+def test_absurdly_far_beyond_it_is_dark_and_no_variance_is_negative(of: Beam) -> None:
+    w, b = (a.astype(np.float32) for a in np.meshgrid(np.linspace(0, 4000, 80), np.linspace(0, 3000, 80)))
+    got = of.through(w, b, {})
+    for image in (got.energy, got.energy_squared):
+        assert np.isfinite(image).all()
+        assert image.min() >= 0
+    assert got.energy[-1, -1] < 1e-6 * of.open_energy
 
 
 def test_nothing_in_the_beam_leaves_all_of_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from synth.core.errors import InputError
 from synth.drr.materials import ENERGY_KEV, MATERIALS
 from synth.drr.tissue import BASIS, HU_RANGE, Calibration, channel_attenuation, read_calibration, stored_channels
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHNEIDER = Calibration.schneider()
 EVERY_HU = np.arange(HU_RANGE[0], HU_RANGE[1] + 1)
@@ -67,7 +70,8 @@ def test_no_tissue_has_a_negative_share() -> None:
     # Schneider et al. 2000, equations 20 to 23: 1.03091 + 0.0010297·HU up to −98; 1.018 + 0.000893·HU up to 14; 1.03 up
     # to 23; 1.003 + 0.001169·HU up to 100; 1.017 + 0.000592·HU beyond, from 174 HU on where ours is level before.
     [(-1000, 0.00121), (-800, 0.2072), (-500, 0.5161), (-98, 0.93), (-50, 0.9733), (0, 1.018), (14, 1.0305), (20, 1.03),
-     (23, 1.03), (60, 1.0731), (100, 1.1199), (140, 1.1199), (174, 1.12), (300, 1.1946), (700, 1.4314), (1000, 1.609), (1524, 1.9192), (2000, 2.201)],
+     (23, 1.03), (60, 1.0731), (100, 1.1199),
+     (140, 1.1199), (174, 1.12), (300, 1.1946), (700, 1.4314), (1000, 1.609), (1524, 1.9192), (2000, 2.201)],
 )  # fmt: skip
 def test_density_is_schneider_s(hu: float, density: float) -> None:
     assert SCHNEIDER.density_at(np.array([float(hu)]))[0] == pytest.approx(density, abs=0.0017)

@@ -65,6 +65,35 @@ def mesh_lengths(vertices: Array, faces: Array, cameras: Array, shape: tuple[int
     return result
 
 
+def mesh_occupancy(vertices: Array, faces: Array, shape: tuple[int, int, int], oversample: int = 4) -> Array:
+    """Run occupancy.cu."""
+    result: Array = _launch.mesh_occupancy(_Host(), vertices, faces, shape, oversample)
+    return result
+
+
+def with_quantum_noise(energy: Array, energy_squared: Array, seed: int) -> tuple[Array, Array]:
+    """Run noise.cu for the quanta."""
+    return _launch.with_quantum_noise(_Host(), energy, energy_squared, seed)
+
+
+def standard_normal(shape: tuple[int, int], seed: int, stream: int, like: Any) -> Array:
+    """Run noise.cu for normal numbers; `like` is there for the loader's signature."""
+    result: Array = _launch.standard_normal(_Host(), shape, seed, stream)
+    return result
+
+
+def uniform(shape: tuple[int, int], seed: int, stream: int, like: Any) -> Array:
+    """Run noise.cu for uniform numbers; `like` is there for the loader's signature."""
+    result: Array = _launch.uniform(_Host(), shape, seed, stream)
+    return result
+
+
+def convolve(image: Array, taps: Array, noise: Array, scale: float) -> Array:
+    """Run noise.cu for the blur."""
+    result: Array = _launch.convolve(_Host(), image, taps, noise, scale)
+    return result
+
+
 class _Texture(ctypes.Structure):
     """HostTexture of the shim."""
 
@@ -108,7 +137,7 @@ def _c_value(arg: Any) -> Any:
         return ctypes.c_uint64(ctypes.addressof(arg))
     if isinstance(arg, np.ndarray):
         return ctypes.c_void_p(arg.ctypes.data)
-    return {np.int32: ctypes.c_int32, np.float32: ctypes.c_float}[type(arg)](arg)
+    return {np.int32: ctypes.c_int32, np.uint32: ctypes.c_uint32, np.float32: ctypes.c_float}[type(arg)](arg)
 
 
 @functools.cache

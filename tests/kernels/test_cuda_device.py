@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synth.kernels import _cuda, _launch
+from synth.kernels import _cuda, _launch, noise
+from synth.kernels.occupancy import mesh_occupancy
 from tests.kernels import host_cuda, scenes
 from tests.kernels.kernel_checks import KernelChecks
 
@@ -88,12 +89,26 @@ def test_the_loader_says_why_not() -> None:
         assert cupy.cuda.runtime.getDeviceCount() > 0
 
 
-@pytest.mark.parametrize("name", ["exact", "joseph", "label_lengths"])
+@pytest.mark.parametrize("name", sorted({*_cuda.__all__} - {"forget", "unavailable"}))
 def test_the_stand_in_has_the_signatures_of_the_loader(name: str) -> None:
     theirs = inspect.signature(getattr(_cuda, name)).parameters
     ours = inspect.signature(getattr(host_cuda, name)).parameters
     assert [p for p in ours if ours[p].kind is not inspect.Parameter.KEYWORD_ONLY] == list(theirs)
     assert all(ours[p].default == theirs[p].default for p in theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("convolve", noise.convolve),
+        ("mesh_occupancy", mesh_occupancy),
+        ("standard_normal", noise.standard_normal),
+        ("uniform", noise.uniform),
+        ("with_quantum_noise", noise.with_quantum_noise),
+    ],
+)
+def test_the_twin_on_the_cpu_takes_the_same_arguments(name: str, twin: Any) -> None:
+    assert list(inspect.signature(twin).parameters) == list(inspect.signature(getattr(_cuda, name)).parameters)
 
 
 def test_public_names() -> None:

@@ -1,4 +1,4 @@
-"""Chords of closed meshes: against closed forms and brute force, without leaks, on the CPU and as CUDA source."""
+"""Chords of closed meshes and voxels filled by them: against closed forms and brute force, on the CPU and as CUDA."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from synth.kernels import _cuda
 from synth.kernels.mesh import mesh_lengths
+from synth.kernels.occupancy import mesh_occupancy
 from tests.kernels import host_cuda
 
 if TYPE_CHECKING:
@@ -252,3 +253,97 @@ def test_refusals() -> None:
     flat[0, 1] = flat[0, 0]
     with pytest.raises(ValueError, match="detector's plane"):
         mesh_lengths(CORNERS, CUBE, flat, SHAPE)
+
+
+@pytest.fixture(params=["cpu", "cuda source", "gpu"])
+def occupancy(request: pytest.FixtureRequest) -> Any:
+    if request.param == "cpu":
+        return mesh_occupancy
+    if request.param == "gpu":
+        if reason := _cuda.unavailable():
+            pytest.skip(reason)
+        cupy = pytest.importorskip("cupy")
+        return lambda vertices, faces, *rest: mesh_occupancy(cupy.asarray(vertices), cupy.asarray(faces), *rest).get()
+    if reason := host_cuda.unavailable():
+        pytest.skip(reason)
+    return host_cuda.mesh_occupancy
+
+
+OCCUPANCY = 1e-6
+"""Sums of up to 16 lines in float32, on the CPU; 2^-32 of a voxel on the GPU."""
+
+
+def test_occupancy_of_a_box(occupancy: Any) -> None:
+    # The part of a voxel's lines that are inside along x and along y, times the part of its height.
+    low, high = np.array([1.3, 0.5, 2.2]), np.array([5.8, 7.0, 6.9])
+    filled = occupancy((low + high) / 2 + CORNERS * (high - low) / 2, CUBE, (9, 8, 7), 2)
+    lines = [(np.arange(2 * n).reshape(n, 2) + 0.5) / 2 - 0.5 for n in (7, 8)]
+    across = [((at > low[i]) & (at < high[i])).mean(1) for i, at in enumerate(lines)]
+    height = np.clip(np.minimum(high[2], np.arange(9) + 0.5) - np.maximum(low[2], np.arange(9) - 0.5), 0, 1)
+    assert filled.dtype == np.float32
+    np.testing.assert_allclose(filled, np.einsum("x,y,z->zyx", *across, height), atol=OCCUPANCY)
+
+
+def test_occupancy_of_a_torus_is_its_volume(occupancy: Any) -> None:
+    vertices, faces = torus(48, 32, 9.0, 3.5)
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    volume = np.einsum("ij,ij->", a, np.cross(b, c)) / 6
+    filled = occupancy(vertices + np.array([13.2, 12.9, 4.1]), faces, (9, 27, 28), 4)
+    assert filled.sum(dtype=float) == pytest.approx(volume, rel=2e-3)
+    assert filled.min() > -OCCUPANCY
+    assert filled.max() < 1 + OCCUPANCY
+
+
+@pytest.mark.parametrize(("shift", "oversample"), [((0.0, 0.0, 0.0), 1), ((0.3, -2.7, 1.9), 3), ((8.0, 8.0, -9.0), 4)])
+def test_the_occupancy_of_the_cuda_source_equals_the_twin(occupancy: Any, shift: Any, oversample: int) -> None:
+    ring, ring_faces = torus(20, 14, 6.0, 2.5)
+    meshes = (np.round(4 * ring) / 4, ring_faces), (2 * CORNERS, CUBE)  # corners, and walls, on lines
+    for vertices, faces in meshes:
+        at = vertices + np.array([8, 8, 3]) + shift
+        for shape in ((7, 17, 16), (1, 5, 40)):
+            ours = mesh_occupancy(at, faces, shape, oversample)
+            np.testing.assert_allclose(occupancy(at, faces, shape, oversample), ours, atol=OCCUPANCY)
+
+
+def test_the_occupancy_of_the_cuda_source_does_not_depend_on_order() -> None:
+    if reason := host_cuda.unavailable():
+        pytest.skip(reason)
+    vertices, faces = torus(20, 14, 6.0, 2.5)
+    vertices = vertices + 8
+    order = np.random.default_rng(0).permutation(len(faces))
+    once, again = (host_cuda.mesh_occupancy(vertices, f, (17, 17, 17)) for f in (faces, faces[order]))
+    assert once.tobytes() == again.tobytes()
+    assert (once == 1).any()
+
+
+@pytest.mark.parametrize(("shape", "faces"), [((0, 3, 4), 12), ((2, 3, 0), 12), ((2, 3, 4), 0)])
+def test_nothing_to_fill(occupancy: Any, shape: tuple[int, int, int], faces: int) -> None:
+    filled = occupancy(CORNERS, CUBE[:faces], shape)
+    assert filled.shape == shape
+    assert not filled.any()
+
+
+def test_occupancy_refusals() -> None:
+    with pytest.raises(ValueError, match="indices of the 8 vertices"):
+        mesh_occupancy(CORNERS, CUBE + 1, (2, 3, 4))
+    for wrong in (CORNERS * np.nan, CORNERS * 1e5):
+        with pytest.raises(ValueError, match="within 8192 voxels"):
+            mesh_occupancy(wrong, CUBE, (2, 3, 4))
+
+
+def test_the_occupancy_of_other_arrays_goes_to_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere:
+        """Holds an array without being one of numpy's."""
+
+        def __init__(self, values: Any) -> None:
+            self.values = values
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.values, name)
+
+        def __len__(self) -> int:
+            return len(self.values)
+
+    vertices, faces = Elsewhere(CORNERS), Elsewhere(CUBE)
+    monkeypatch.setattr(_cuda, "mesh_occupancy", lambda *given: given)
+    assert mesh_occupancy(vertices, faces, (2, 3, 4), 2) == (vertices, faces, (2, 3, 4), 2)

@@ -1,15 +1,27 @@
-"""The generator against its published vectors, the quanta against Poisson's moments, the blur against scipy's."""
+"""The generator against its published vectors, the quanta against Poisson's moments, the blur against scipy's.
+
+The CUDA source, compiled for the host and on a GPU, is compared with the CPU twin: words, uniform numbers and counts of
+few quanta to the bit, the rest to the roundings of a few float32 operations.
+"""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.ndimage import convolve as reference_convolve
 from scipy.stats import chi2, kstest, poisson
 
-from synth.kernels import noise
+from synth.kernels import _cuda, noise
+from tests.kernels import host_cuda
 
 SHAPE = (700, 700)
+SEEDS = (0, 2**63 + 5)
+
+POLYNOMIALS = 1e-6
+"""Relative: multiplications fused with additions, or not, in logarithm, sine and cosine."""
 
 
 @pytest.mark.parametrize(
@@ -108,3 +120,103 @@ def test_blur_is_a_mirrored_convolution(shape: tuple[int, int], radius: int) -> 
     taps = (taps + taps[::-1])[:, ::-1] + (taps + taps[::-1])  # symmetric
     expected = reference_convolve(image.astype(float), taps, mode="reflect") + 0.5 * beside
     np.testing.assert_allclose(noise.convolve(image, taps.astype(np.float32), beside, 0.5), expected, atol=2e-5)
+
+
+@pytest.fixture(params=["cuda source", "gpu"])
+def cuda(request: pytest.FixtureRequest) -> Any:
+    """The functions of noise.cu on numpy arrays."""
+    if request.param == "cuda source":
+        if reason := host_cuda.unavailable():
+            pytest.skip(reason)
+        return SimpleNamespace(
+            with_quantum_noise=host_cuda.with_quantum_noise,
+            standard_normal=lambda *args: host_cuda.standard_normal(*args, None),
+            uniform=lambda *args: host_cuda.uniform(*args, None),
+            convolve=host_cuda.convolve,
+        )
+    if reason := _cuda.unavailable():
+        pytest.skip(reason)
+    cupy = pytest.importorskip("cupy")
+    return SimpleNamespace(
+        with_quantum_noise=lambda a, b, seed: tuple(
+            drawn.get() for drawn in noise.with_quantum_noise(cupy.asarray(a), cupy.asarray(b), seed)
+        ),
+        standard_normal=lambda *args: noise.standard_normal(*args, cupy.empty(0)).get(),
+        uniform=lambda *args: noise.uniform(*args, cupy.empty(0)).get(),
+        convolve=lambda image, taps, beside, scale: noise.convolve(
+            cupy.asarray(image), cupy.asarray(taps), cupy.asarray(beside), scale
+        ).get(),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("shape", "stream"), [((97, 131), 0), ((1, 3), 5), ((64, 8), 2**32 - 1)])
+def test_cuda_draws_the_same_words(cuda: Any, shape: tuple[int, int], stream: int, seed: int) -> None:
+    numbers = cuda.uniform(shape, seed, stream)
+    assert numbers.dtype == np.float32
+    assert np.array_equal(numbers, noise.uniform(shape, seed, stream))
+    if seed == stream == 0:
+        assert numbers[0, 0] == (0x6627E8D5 >> 8) / 2**24  # kat_vectors of Random123
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cuda_draws_the_same_normal_numbers(cuda: Any, seed: int) -> None:
+    np.testing.assert_allclose(
+        cuda.standard_normal((300, 401), seed, 3), noise.standard_normal((300, 401), seed, 3), rtol=POLYNOMIALS
+    )
+
+
+@pytest.mark.parametrize("size", [1.0, 57.3])
+def test_cuda_draws_the_same_quanta(cuda: Any, size: float) -> None:
+    mean = np.geomspace(0.01, 1e6, 300 * 401).reshape(300, 401)
+    mean[::7] = 0
+    energy, energy_squared = (mean * size).astype(np.float32), (mean * size**2).astype(np.float32)
+    (ours, beside), (theirs, theirs_beside) = (
+        draw(energy, energy_squared, 2**63 + 5) for draw in (noise.with_quantum_noise, cuda.with_quantum_noise)
+    )
+    np.testing.assert_allclose(theirs_beside, beside, rtol=POLYNOMIALS)
+    few = mean < 0.999 * noise.EXACT_BELOW
+    assert np.array_equal(theirs[few], ours[few])
+    assert not theirs[::7].any()
+    assert (np.abs(theirs - ours)[~few] <= POLYNOMIALS * energy[~few]).all()
+
+
+@pytest.mark.parametrize(("shape", "radius"), [((40, 53), 0), ((33, 21), 4), ((3, 2), 2)])
+def test_cuda_blurs_alike(cuda: Any, shape: tuple[int, int], radius: int) -> None:
+    rng = np.random.default_rng(2)
+    image, beside = rng.normal(size=(2, *shape)).astype(np.float32)
+    taps = np.exp(-0.1 * np.add.outer(*2 * [np.arange(-radius, radius + 1) ** 2])).astype(np.float32)
+    expected = noise.convolve(image, taps, beside, 0.5)
+    np.testing.assert_allclose(cuda.convolve(image, taps, beside, 0.5), expected, atol=1e-6 * taps.sum())
+
+
+def test_cuda_draws_nothing_of_nothing(cuda: Any) -> None:
+    empty = np.zeros((0, 7), np.float32)
+    assert [drawn.shape for drawn in cuda.with_quantum_noise(empty, empty, 1)] == [(0, 7)] * 2
+    assert cuda.standard_normal((0, 7), 1, 1).shape == cuda.uniform((0, 7), 1, 1).shape == (0, 7)
+    assert cuda.convolve(empty, np.ones((1, 1), np.float32), empty, 1.0).shape == (0, 7)
+
+
+def test_cuda_refuses_shapes_that_differ(cuda: Any) -> None:
+    image, taps = np.ones((4, 5), np.float32), np.ones((3, 3), np.float32)
+    with pytest.raises(ValueError, match=r"energy, energy_squared: .*\(4, 5\), \(3, 5\)"):
+        cuda.with_quantum_noise(image, image[:3], 1)
+    with pytest.raises(ValueError, match=r"image, noise: .*\(4, 5\), \(3, 5\)"):
+        cuda.convolve(image, taps, image[:3], 1.0)
+    for wrong in (taps[:2], np.ones((2, 2), np.float32), np.ones((11, 11), np.float32)):
+        with pytest.raises(ValueError, match=r"taps: .* r at most 4"):
+            cuda.convolve(image, wrong, image, 1.0)
+
+
+def test_arrays_that_are_not_numpy_go_to_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere: Any = object()
+    for name, args in {
+        "with_quantum_noise": (elsewhere, elsewhere, 1),
+        "standard_normal": ((2, 3), 1, 2, elsewhere),
+        "uniform": ((2, 3), 1, 2, elsewhere),
+        "convolve": (elsewhere, elsewhere, elsewhere, 1.0),
+    }.items():
+        monkeypatch.setattr(_cuda, name, lambda *given: given)
+        assert getattr(noise, name)(*args) == args
+    beside = np.ones((2, 3), np.float32)
+    assert np.array_equal(noise.uniform((2, 3), 1, 2, beside), noise.uniform((2, 3), 1, 2))
