@@ -74,15 +74,23 @@ def _filters(**mm: float) -> Mapping[str, float]:
     return MappingProxyType(mm)
 
 
+# Grey levels of lung, mediastinum and abdomen, and detail, as in real frontal films: docs/realism.md.
+_FILM = Processing(percentiles=(0.2, 99.5), gamma=2.0)
 _CHEST = Technique(
-    tube=Tube(kvp=120, filtration_mm=_filters(aluminium=3.0, copper=0.1)), grid="10:1", source_detector_mm=1800
+    tube=Tube(kvp=120, filtration_mm=_filters(aluminium=3.0, copper=0.1)),
+    grid="10:1",
+    source_detector_mm=1800,
+    processing=_FILM,
 )
 PRESETS: Mapping[str, Technique] = MappingProxyType(
     {
         "chest-pa": _CHEST,
         "chest-lateral": replace(_CHEST, tube=replace(_CHEST.tube, kvp=125)),
         "chest-ap-portable": Technique(
-            tube=Tube(kvp=90, filtration_mm=_filters(aluminium=3.0)), grid="none", source_detector_mm=1100
+            tube=Tube(kvp=90, filtration_mm=_filters(aluminium=3.0)),
+            grid="none",
+            source_detector_mm=1100,
+            processing=_FILM,
         ),
         "fluoroscopy": Technique(
             tube=Tube(kvp=75, filtration_mm=_filters(aluminium=3.0, copper=0.2)),

@@ -21,6 +21,7 @@ import numpy as np
 
 from synth.kernels.lerp import LANES, MAX_STEP
 from synth.kernels.passes import accumulate_rows, resample, take, weigh_rows
+from synth.kernels.scratch import scratch
 from synth.kernels.threads import run_parallel, thread_count
 
 if TYPE_CHECKING:
@@ -155,10 +156,10 @@ class _RowWeights(NamedTuple):
 def _row_weights(counts: tuple[int, int, int], source: NDArray[np.float64], plane: _Plane) -> _RowWeights:
     n, runs = counts[0], -(-plane.width // LANES)
     weights = _RowWeights(
-        np.empty((n, 2), np.int64),
-        np.empty((n, runs), np.int64),
-        np.empty(n * runs * LANES, np.int32),
-        np.empty(n * runs * LANES, np.float32),
+        scratch("inside", (n, 2), np.int64),
+        scratch("first_voxel", (n, runs), np.int64),
+        scratch("pairs", (n * runs * LANES,), np.int32),
+        scratch("fraction", (n * runs * LANES,), np.float32),
     )
 
     def weigh(j0: int, j1: int) -> None:
@@ -172,7 +173,7 @@ def _accumulate(
     stack: Stack, start: int, source: NDArray[np.float64], plane: _Plane, weights: _RowWeights
 ) -> NDArray[np.float32]:
     """Sums of one channel over all slices on the plane's grid: (height, width padded to whole runs)."""
-    image = np.zeros((plane.height, weights.first_voxel.shape[1] * LANES), np.float32)
+    image = scratch("plane", (plane.height, weights.first_voxel.shape[1] * LANES), np.float32)
     n, _, columns = stack.counts
     widest = max(abs((j - source[0]) / (plane.a0 - source[0])) for j in (0, n - 1))
     tile_rows = min(columns + 2, int(_TILE * abs(plane.dc) * widest) + 3)

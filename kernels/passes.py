@@ -43,7 +43,7 @@ def accumulate_rows(  # type: ignore[no-untyped-def]
     v1,
     tile_rows,
 ):
-    """Rows v0 … v1 of the plane, `image`, gain what all slices send them; both passes, SLICES slices at a time."""
+    """Rows v0 … v1 of the plane, `image`: the sum of what all slices send them; both passes, SLICES at a time."""
     width = image.shape[1]
     runs = width // LANES
     rows = np.zeros(SLICES * tile_rows * BLOCK, np.float32)
@@ -54,6 +54,7 @@ def accumulate_rows(  # type: ignore[no-untyped-def]
     k = np.empty((v1 - v0, SLICES), np.int64)
     w0, w1 = np.empty((v1 - v0, SLICES), np.float32), np.empty((v1 - v0, SLICES), np.float32)
 
+    image[v0:v1] = 0
     for j0 in range(0, n_a, SLICES):
         # Where one of the slices has nothing, the others may: there its weights find the margin of zeros.
         low_run, high_run = runs, 0

@@ -3,16 +3,17 @@
 python scripts/compare_real.py [-o docs/realism.md] [--picture docs/images/realism.png] [--sheet FILE]
 
 Ours: frontal pictures of two chest CTs, PA by the preset chest-pa and AP by chest-ap-portable, turned and tilted by a
-few degrees, framed by margins around the lungs drawn from real films. Each is made twice: by the physics and its
-processing, and plainly, as line integrals at 60 keV through the default window. Real: adults' frontal radiographs.
-All have a short side of 320 pixels. Measured are
+few degrees, framed by margins around the lungs drawn from real films. Each is made three times: by the physics and its
+processing; plainly, as line integrals at 60 keV through the default window; and as those line integrals with the
+processing. Real: adults' frontal radiographs. All have a short side of 320 pixels. Measured are
 
 - grey levels (0 black, 1 white) of regions that follow from the lung mask alone, in the same way for real and ours;
 - the Fréchet and the kernel distance of classical features of the middle square to the real test split;
 - noise: what is finer than two pixels, in the flattest patches of every picture.
 
 Real pictures of the train and validation splits give the margins, the standardisation and the floor of the distances
-(as many of their patients as there are pictures of ours); no patient of theirs is in the test split.
+(as many of their patients as there are pictures of ours; and, as ours show two bodies, two of their films alone); no
+patient of theirs is in the test split.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import csv
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CTS = ("lidc_idri_0001", "lung_dx_a0001")
 SIDE, RAW_SIDE = 320, 960  # short sides: of a picture, and of the panel's image it is made from
+SHADOW = 0.4  # line integral behind the body: 2 cm of water
 LUNG_HU, LUNG_MM = -500, 25.0  # air in the lung; thickness along a ray from which it counts as lung, more than trachea
 QUANTILES = (10, 25, 50, 75, 90)
 REGIONS = ("lung", "mediastinum", "below diaphragm", "darkest outside")
@@ -92,11 +95,13 @@ class Box:
 
     @classmethod
     def of(cls, mask: Mask) -> Box:
+        """The box around a mask."""
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         return cls(mask.shape, rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
 
     @property
     def size(self) -> tuple[int, int]:
+        """(h, w) of the lungs, pixels."""
         return self.bottom - self.top, self.right - self.left
 
     @property
@@ -147,12 +152,19 @@ class Shot:
     lungs: Mask
 
     def physics(self, how: Technique) -> Film:
+        """As a panel reads and a vendor shows it."""
         taken = expose(how, self.camera, self.tissue, self.outline, seed=self.seed)
         picture = process(taken.log_signal, taken.shadow, how.processing, pitch_mm=self.camera.pitch_mm[1])
         return self._film(picture)
 
     def plain(self) -> Film:
+        """Line integrals through the default window."""
         return self._film(present(self.line)[0])
+
+    def processed(self, how: Technique) -> Film:
+        """Line integrals with the processing of a technique, without its physics."""
+        body = self.line > SHADOW
+        return self._film(process(self.line, body, how.processing, pitch_mm=self.camera.pitch_mm[1]))
 
     def _film(self, picture: NDArray[np.uint16]) -> Film:
         h, w = picture.shape
@@ -235,7 +247,9 @@ def regions(lungs: Mask) -> dict[str, Mask]:
     edge = max(1, round(0.02 * width))
     rows, columns = np.mgrid[: lungs.shape[0], : lungs.shape[1]]
     middle = (columns > box.left + 0.3 * width) & (columns < box.right - 0.3 * width)
-    seen = np.logical_or.accumulate(lungs & ~middle, 1) & np.logical_or.accumulate((lungs)[:, ::-1], 1)[:, ::-1]
+    seen = (
+        np.logical_or.accumulate(lungs & ~middle, 1) & np.logical_or.accumulate((lungs & ~middle)[:, ::-1], 1)[:, ::-1]
+    )
     upright = (rows > box.top + 0.25 * height) & (rows < box.top + 0.9 * height)
     lowest = np.where(lungs.any(0), lungs.shape[0] - lungs[::-1].argmax(0), lungs.shape[0])
     under = rows - lowest[None, :]
@@ -285,7 +299,7 @@ def features(grey: Grey) -> list[NDArray[np.float64]]:
     quantiles = np.percentile(flat, (1, 5, 10, 25, 50, 75, 90, 95, 99))
     histogram = np.r_[flat.mean(), flat.std(), stats.skew(flat), stats.kurtosis(flat), quantiles]
     blurred = [grey, *(ndimage.gaussian_filter(grey, sigma) for sigma in BANDS)]
-    bands = [(a - b).ravel() for a, b in zip(blurred, blurred[1:], strict=False)]
+    bands = [(a - b).ravel() for a, b in pairwise(blurred)]
     energy = [np.log(band.std() + 1e-4) for band in bands]
     tails = [np.log(stats.kurtosis(band, fisher=False) + 1e-6) for band in bands]
     layout = grey.reshape(8, SIDE // 8, 8, SIDE // 8).mean((1, 3))
@@ -391,26 +405,46 @@ def _distances(space: Space, a: NDArray[np.float64], b: NDArray[np.float64]) -> 
     return np.array([frechet(space.reduced(a), space.reduced(b)), kernel_distance(ua, ub, ca, cb)])
 
 
-def distance_table(space: Space, reference: list[Film], real: list[Film], made: dict[str, list[Film]], seed: int) -> str:
-    """Both distances to the real films, the floor, and what the physics changes, with 95 % bootstrap intervals."""
+def real_draw(patients: NDArray[np.str_], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Indices of one film each of n patients."""
+    chosen = rng.choice(np.unique(patients), n, replace=False)
+    return np.array([rng.choice(np.flatnonzero(patients == name)) for name in chosen])
+
+
+def distance_draws(
+    space: Space, patients: NDArray[np.str_], truth: NDArray[np.float64], made: list[NDArray[np.float64]], seed: int
+) -> NDArray[np.float64]:
+    """(1 + resamples, rows, 2): distances to the real films; the first draw is of the films as they are.
+
+    Rows: other real patients, two real films alone, every kind, plain less physics, physics over plain.
+    """
     rng = np.random.default_rng(seed)
-    truth, found = space(real), {kind: space(films) for kind, films in made.items()}
-    n = len(next(iter(found.values())))
-    patients = np.array([film.patient for film in reference])
-    names = ["real, other patients", *found, "plain − physics", "physics / plain"]
+    n, m = len(made[0]), len(truth)
     draws = []
     for step in range(RESAMPLES + 1):
-        pick, other = (np.arange(n), np.arange(len(truth))) if step == 0 else (rng.integers(n, size=n), rng.integers(len(truth), size=len(truth)))
-        chosen = rng.choice(np.unique(patients), n, replace=False)
-        floor = space.reference[[rng.choice(np.flatnonzero(patients == name)) for name in chosen]]
-        values = [_distances(space, x, truth[other]) for x in (floor, *(f[pick] for f in found.values()))]
-        physics, plain = values[1], values[2]
-        draws.append([*values, plain - physics, physics / plain])
-    stack = np.array(draws)  # (1 + resamples, rows, 2)
-    low, high = np.percentile(stack[1:], (2.5, 97.5), axis=0)
-    stack[0, 0] = np.median(stack[1:, 0], 0)
-    cell = [[f"{stack[0, i, j]:.3g} ({low[i, j]:.3g} – {high[i, j]:.3g})" for j in (0, 1)] for i in range(len(names))]
-    return table(["to the real test split", "Fréchet", "kernel"], [[name, *row] for name, row in zip(names, cell, strict=True)])
+        pick, other = (rng.integers(n, size=n), rng.integers(m, size=m)) if step else (np.arange(n), np.arange(m))
+        floor = space.reference[real_draw(patients, n, rng)]
+        two = np.repeat(space.reference[real_draw(patients, 2, rng)], n // 2, axis=0)
+        values = [_distances(space, x, truth[other]) for x in (floor, two, *(found[pick] for found in made))]
+        draws.append([*values, values[3] - values[2], values[2] / values[3]])
+    return np.array(draws)
+
+
+def distance_table(
+    space: Space, reference: list[Film], real: list[Film], made: dict[str, list[Film]], seed: int
+) -> str:
+    """Both distances to the real films, the floor, and what the physics changes, with 95 % bootstrap intervals."""
+    patients = np.array([film.patient for film in reference])
+    draws = distance_draws(space, patients, space(real), [space(films) for films in made.values()], seed)
+    low, high = np.percentile(draws[1:], (2.5, 97.5), axis=0)
+    shown = draws[0]
+    shown[:2] = np.median(draws[1:, :2], axis=0)
+    names = ["real, other patients", "real, two films alone", *made, "plain − physics", "physics / plain"]
+    cells = [
+        [name, *(f"{shown[i, j]:.3g} ({low[i, j]:.3g} – {high[i, j]:.3g})" for j in (0, 1))]
+        for i, name in enumerate(names)
+    ]
+    return table(["to the real test split", "Fréchet", "kernel"], cells)
 
 
 # ---- noise ----
@@ -419,9 +453,9 @@ def distance_table(space: Space, reference: list[Film], real: list[Film], made: 
 def noise(film: Film) -> NDArray[np.float64]:
     """(1 + 8,): level (256ths of white) and power in 8 rings of the flattest patches.
 
-    Level: the median absolute deviation, × 1.4826, of what a Gaussian of one pixel takes away. Power: mean periodogram of
-    the patches (32 × 32, Hann, plane removed), from 0 to half a cycle a pixel. Patches: the tenth with the least gradient at 3
-    pixels, among those neither black nor white.
+    Level: the median absolute deviation, × 1.4826, of what a Gaussian of one pixel takes away. Power: mean periodogram
+    of the patches (32 × 32, Hann, plane removed), from 0 to half a cycle a pixel. Patches: the tenth with the least
+    gradient at 3 pixels, among those neither black nor white.
     """
     grey = film.grey * 255
     fine = grey - ndimage.gaussian_filter(grey, 1.0)
@@ -480,7 +514,7 @@ def sheet(rows: list[list[Film]], path: Path, side: int) -> None:
 
 
 def spread(films: list[Film], n: int) -> list[Film]:
-    """n films, evenly over the list."""
+    """Some films, evenly over the list."""
     return [films[i] for i in np.linspace(0, len(films) - 1, n).round().astype(int)]
 
 
@@ -520,12 +554,14 @@ def make(all_shots: Sequence[Shot], techniques: Callable[[str], Technique]) -> d
     return {
         "physics": [shot.physics(techniques(preset[shot.view])) for shot in all_shots],
         "plain": [shot.plain() for shot in all_shots],
+        "plain, processed": [shot.processed(techniques(preset[shot.view])) for shot in all_shots],
     }
 
 
 def real_margins(real: list[Film]) -> dict[str, list[NDArray[np.float64]]]:
     """View → margins of the films that are not for testing."""
-    known = [(film.view, Box.of(film.lungs).margins) for film in real if film.lungs is not None and film.split != "test"]
+    used = [film for film in real if film.lungs is not None and film.split != "test"]
+    known = [(film.view, Box.of(film.lungs).margins) for film in used]
     return {view: [margins for v, margins in known if v == view] for view in ("PA", "AP")}
 
 
