@@ -19,8 +19,8 @@ _WHITE = 65535
 _AIR = 0.05  # line integrals below are beam that met nothing: they do not decide the window
 _NARROWEST, _MOST = 1e-6, 1e12  # of a window: float32 holds the picture's scale
 _PERCENTILES = (2.0, 99.7)
-_WIDE_MM, _FINE_MM, _COARSE_MM = 40.0, 1.5, 2.0  # scales of the multi-scale contrast, and of the grid they are made on
-_COMPRESSION, _RAISE = 0.6, 3.0  # at full strength
+_WIDE_MM, _FINE_MM, _COARSE_MM = 30.0, 1.5, 2.0  # scales of the multi-scale contrast, and of the grid they are made on
+_COMPRESSION, _RAISE = 0.85, 1.5  # at full strength
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Processing:
 
     percentiles: tuple[float, float] = (2.0, 99.5)
     curve: str = "sigmoid"
-    contrast: float = 0.6
+    contrast: float = 0.4
     gamma: float = 1.0
 
     def __post_init__(self) -> None:

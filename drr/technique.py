@@ -75,7 +75,7 @@ def _filters(**mm: float) -> Mapping[str, float]:
 
 
 # Grey levels of lung, mediastinum and abdomen, and detail, as in real frontal films: docs/realism.md.
-_FILM = Processing(percentiles=(0.2, 99.5), gamma=2.0)
+_FILM = Processing(percentiles=(0.05, 99.95), curve="linear", contrast=0.9, gamma=1.4)
 _CHEST = Technique(
     tube=Tube(kvp=120, filtration_mm=_filters(aluminium=3.0, copper=0.1)),
     grid="10:1",

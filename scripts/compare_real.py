@@ -55,7 +55,7 @@ CTS = ("lidc_idri_0001", "lung_dx_a0001")
 SIDE, RAW_SIDE = 320, 960  # short sides: of a picture, and of the panel's image it is made from
 SHADOW = 0.4  # line integral behind the body: 2 cm of water
 LUNG_HU, LUNG_MM = -500, 25.0  # air in the lung; thickness along a ray from which it counts as lung, more than trachea
-QUANTILES = (10, 25, 50, 75, 90)
+QUANTILES = (10, 50, 90)
 REGIONS = ("lung", "mediastinum", "below diaphragm", "darkest outside")
 BANDS = (0.7, 1.4, 2.8, 5.6, 11.2, 22.4)  # pixels
 COMPONENTS, RESAMPLES = 12, 300
@@ -518,13 +518,13 @@ def spread(films: list[Film], n: int) -> list[Film]:
     return [films[i] for i in np.linspace(0, len(films) - 1, n).round().astype(int)]
 
 
-def picture_rows(real: list[Film], made: dict[str, list[Film]], n: int) -> list[list[Film]]:
-    """For PA and for AP: the physics, real ones (NIH alone), plain."""
+def picture_rows(made: dict[str, list[Film]], n: int, real: list[Film] | None = None) -> list[list[Film]]:
+    """For PA and for AP: the physics, real ones (NIH alone) where given, plain."""
     rows = []
     for view in ("PA", "AP"):
-        nih = [film for film in real if film.view == view and film.patient.startswith("nih")]
-        pick = [[film for film in films if film.view == view] for films in made.values()]
-        rows += [spread(pick[0], n), spread(nih, n), spread(pick[1], n)]
+        physics, plain = ([film for film in made[kind] if film.view == view] for kind in ("physics", "plain"))
+        nih = [film for film in real or [] if film.view == view and film.patient.startswith("nih")]
+        rows += [spread(films, n) for films in (physics, nih, plain) if films]
     return rows
 
 
@@ -545,7 +545,7 @@ def report(real: list[Film], made: dict[str, list[Film]], seed: int) -> str:
         parts += [f"{view}, real of all splits:", level_table([f for f in masked if f.view == view], ours)]
     parts += ["Both views, real of the test split:", level_table([f for f in masked if f.split == "test"], made)]
     parts += ["### Distances of features", distance_table(space, tuned, test, made, seed)]
-    return "\n\n".join([*parts, "### Noise", noise_table(test, made)])
+    return "\n\n".join([*parts, "### Noise", noise_table(test, made), CREDIT])
 
 
 def make(all_shots: Sequence[Shot], techniques: Callable[[str], Technique]) -> dict[str, list[Film]]:
@@ -568,17 +568,17 @@ def real_margins(real: list[Film]) -> dict[str, list[NDArray[np.float64]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="Markdown file to put the tables in")
-    parser.add_argument("--picture", type=Path, help="ours beside real ones (NIH)")
-    parser.add_argument("--sheet", type=Path, help="more of the same, larger")
+    parser.add_argument("--picture", type=Path, help="ours")
+    parser.add_argument("--sheet", type=Path, help="ours beside real ones (NIH), larger")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     real = real_films(DATA / "cxr")
     made = make(list(shots(real_margins(real), options.seed)), technique)
     test = [film for film in real if film.split == "test"]
     if options.picture:
-        sheet(picture_rows(test, made, 5), options.picture, 160)
+        sheet(picture_rows(made, 5), options.picture, 160)
     if options.sheet:
-        sheet(picture_rows(test, made, 6), options.sheet, SIDE)
+        sheet(picture_rows(made, 6, test), options.sheet, SIDE)
     text = report(real, made, options.seed)
     print(text)
     if options.output:
