@@ -51,14 +51,12 @@ def load(path: Path) -> Volume:
         return read_volume(path)
     import numpy as np
 
-    from synth.core.volume import Volume
     from synth.drr.analytic import thorax
 
     spacing, shape = 1.5, (260, 170, 240)
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = [-spacing * (n - 1) / 2 for n in shape[::-1]]
-    hu, _ = thorax().voxelise(shape, affine)
-    return Volume(hu, affine, "analytic thorax")
+    return thorax().voxelise(shape, affine)[0]
 
 
 def rows(volume: Volume, size: int) -> list[str]:

@@ -60,8 +60,11 @@ class Case:
         """
         self._job, self._number, self._name = job, number, volume.name
         self.mono = job.preset == "mono"
-        body = body_outline(volume)
-        objects, inserts = job.scene.placed((body.min(0) + body.max(0)) / 2, job.seed, number)
+        origin = np.zeros(3)
+        if job.scene.origin == "body":
+            body = body_outline(volume)
+            origin = (body.min(0) + body.max(0)) / 2
+        objects, inserts = job.scene.placed(origin, job.seed, number)
         self._assembly = Assembly(volume, labels, objects, inserts)
         kept = self._assembly.tissue[1] if labels is not None else None
         self._projector = self._project_with(volume, kept, self._assembly.displaced)

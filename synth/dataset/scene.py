@@ -54,6 +54,7 @@ class Scene:
         objects: What synth.drr.placing.place takes.
         inserts: Further volumes, and where.
         plain: The file's content, with names instead of paths.
+        folder: What the paths of meshes are relative to.
     """
 
     preset: str | None = None
@@ -65,23 +66,22 @@ class Scene:
     plain: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
 
-    def placed(self, body_centre: NDArray[Any], seed: int, case: int) -> tuple[tuple[Placed, ...], tuple[Insert, ...]]:
+    def placed(self, origin: NDArray[Any], seed: int, case: int) -> tuple[tuple[Placed, ...], tuple[Insert, ...]]:
         """Objects and inserts in the world of one CT.
 
         Args:
-            body_centre: (3,), world mm.
+            origin: (3,), where positions count from, world mm.
             seed: Root seed; what varies between specimens is drawn from it, the CT's number and the object's.
             case: Number of the CT.
         """
-        shift = body_centre if self.origin == "body" else 0 * body_centre
         objects = []
         for number, spec in enumerate(self.objects):
             generator = sample_generator(seed, case, "object", str(number))
-            moved = {**spec, "at": [float(a + b) for a, b in zip(spec.get("at", (0, 0, 0)), shift, strict=True)]}
+            moved = {**spec, "at": [float(a + b) for a, b in zip(spec.get("at", (0, 0, 0)), origin, strict=True)]}
             objects.append(place(moved, generator=generator, folder=self.folder))
         inserts = []
         for insert, spec in self.inserts:
-            at = [float(a + b) for a, b in zip(spec.get("at", (0, 0, 0)), shift, strict=True)]
+            at = [float(a + b) for a, b in zip(spec.get("at", (0, 0, 0)), origin, strict=True)]
             matrix = pose(at, spec.get("rotate_deg", (0, 0, 0)))
             inserts.append(Insert(insert.volume, matrix, displace=insert.displace))
         return tuple(objects), tuple(inserts)
