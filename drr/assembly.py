@@ -47,19 +47,20 @@ class Assembly:
 
     Attributes:
         volume: The CT; its world is everybody's.
-        labels: Its label map, on its grid.
+        labels: Its label maps, on its grid.
         objects: Placed objects.
         inserts: Further volumes.
     """
 
     volume: Volume
-    labels: Labels | None = None
+    labels: tuple[Labels, ...] = ()
     objects: tuple[Placed, ...] = ()
     inserts: tuple[Insert, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.labels is not None and not same_grid(self.volume, self.labels):
-            raise InputError(f"{self.labels.name}: the label map is not on the grid of {self.volume.name}")
+        for labels in self.labels:
+            if not same_grid(self.volume, labels):
+                raise InputError(f"{labels.name}: the label map is not on the grid of {self.volume.name}")
 
     @cached_property
     def displaced(self) -> NDArray[np.float32] | None:
@@ -79,7 +80,7 @@ class Assembly:
         return np.clip(fraction, 0, 1, out=fraction)
 
     @cached_property
-    def tissue(self) -> tuple[Volume, Labels | None]:
+    def tissue(self) -> tuple[Volume, tuple[Labels, ...]]:
         """The CT and its labels without what is displaced: what to project beside objects and inserts.
 
         A voxel keeps the rest of its attenuation, (HU + 1000)·(1 − displaced) − 1000, whole HU where they were; its
@@ -92,11 +93,8 @@ class Assembly:
         left = (np.maximum(hu[touched].astype(np.float32), AIR_HU) - AIR_HU) * (1 - self.displaced[touched]) + AIR_HU
         kept = hu.copy()
         kept[touched] = np.rint(left) if hu.dtype == np.int16 else left
-        labels = self.labels
-        if labels is not None:
-            array = labels.array.copy()
-            array[self.displaced > 0.5] = 0
-            labels = replace(labels, array=array)
+        gone = self.displaced > 0.5
+        labels = tuple(replace(one, array=np.where(gone, one.array.dtype.type(0), one.array)) for one in self.labels)
         return replace(self.volume, hu=kept), labels
 
     def object_lengths(self, camera: Camera, *, oversample: int = 2) -> dict[str, NDArray[np.float32]]:

@@ -42,9 +42,12 @@ def body_outline(volume: Volume) -> NDArray[np.float64]:
     if not parts.any():
         return volume_corners(volume)
     body = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
-    surface = np.argwhere(body & ~ndimage.binary_erosion(body))[:, ::-1]
-    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
-    points = np.unique((surface[:, None] + corners).reshape(-1, 3), axis=0)
+    surface = (body & ~ndimage.binary_erosion(body)).transpose()
+    nx, ny, nz = surface.shape
+    corners = np.zeros((nx + 1, ny + 1, nz + 1), bool)
+    for x, y, z in np.ndindex(2, 2, 2):
+        corners[x : x + nx, y : y + ny, z : z + nz] |= surface
+    points = np.argwhere(corners)
     hull = points[ConvexHull(points).vertices] * step - 0.5
     outline: NDArray[np.float64] = hull @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     return outline

@@ -11,6 +11,7 @@ behind objects, which have K-edges and more dimensions than a table has, are sum
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -127,8 +128,7 @@ class Beam:
     @cached_property
     def _table(self) -> NDArray[np.float32]:
         """At the nodes, (nodes of W, nodes of B, 2) float32: ln M, and the sum of squares over M, keV."""
-        w, b = ((np.arange(n) * h) ** 2 for n, h in zip(_NODES, _ROOT_STEPS, strict=True))
-        behind_w, behind_b = np.exp(-np.outer(w, BASIS[0])), np.exp(-np.outer(BASIS[1], b))
+        behind_w, behind_b = _transmissions()
         sums = np.stack([(behind_w * self._weights(power)) @ behind_b for power in (1, 2)], axis=-1)
         sums = np.maximum(sums, np.finfo(float).tiny)
         return np.stack([np.log(sums[..., 0]), sums[..., 1] / sums[..., 0]], axis=-1).astype(np.float32)
@@ -156,6 +156,13 @@ class Beam:
 
         run_parallel(pixels, len(hit), 1024)
         energy.ravel()[hit], squared.ravel()[hit] = sums
+
+
+@functools.cache
+def _transmissions() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the nodes of W, (nodes, energies), and of B, (energies, nodes), let through: the same for every beam."""
+    w, b = ((np.arange(n) * h) ** 2 for n, h in zip(_NODES, _ROOT_STEPS, strict=True))
+    return np.exp(-np.outer(w, BASIS[0])), np.exp(-np.outer(BASIS[1], b))
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})

@@ -61,7 +61,7 @@ class Projector:
     def __init__(
         self,
         volume: Volume,
-        labels: Labels | None = None,
+        labels: Labels | Sequence[Labels] = (),
         *,
         calibration: Calibration | None = None,
         energy_kev: float = 60.0,
@@ -74,7 +74,7 @@ class Projector:
 
         Args:
             volume: The CT.
-            labels: Structures to project, on the CT's grid.
+            labels: Structures to project, one map or several, on the CT's grid; names must differ.
             calibration: What tissue a Hounsfield unit is, for `tissue_integrals`; None takes HU for attenuation at one
                 energy, which needs half the memory and half the time.
             energy_kev: Photon energy of `line_integrals`.
@@ -87,16 +87,18 @@ class Projector:
         Raises:
             InputError: Labels on another grid, an energy out of range, or no GPU or package where one is asked for.
         """
-        if labels is not None and not same_grid(volume, labels):
-            raise InputError(f"{labels.name}: the label map is not on the grid of {volume.name}")
+        maps = (labels,) if isinstance(labels, Labels) else tuple(labels)
+        for one in maps:
+            if not same_grid(volume, one):
+                raise InputError(f"{one.name}: the label map is not on the grid of {volume.name}")
         self.corners, self.outline = volume_corners(volume), body_outline(volume)
         self._method, self._model = method, model
         self._calibration = calibration
         self._energy_kev, self._at_energy = energy_kev, channel_attenuation(energy_kev)
         chosen = choose_backend(backend)
         to_device = _device_array(chosen)
-        self._labels = labels
-        self._label_array = None if labels is None else to_device(_consecutive(labels))
+        cut = [(one, *_cut(_consecutive(one), one.affine)) for one in maps if one.names]
+        self._maps = [(one, to_device(array), affine) for one, array, affine in cut]
         self._deep = DeepBody(volume, calibration, displaced) if chosen == "deepdrr" else None
         if self._deep is not None:
             return
@@ -148,14 +150,17 @@ class Projector:
 
     def thickness(self, camera: Camera) -> dict[str, NDArray[np.float32]]:
         """Structure → (h, w), mm along each ray, for the structures that the view meets."""
-        if self._labels is None:
+        if not self._maps:
             return {}
         self.check([camera])
         packed, shape = _packed([camera])
-        names = [self._labels.names[label] for label in sorted(self._labels.names)]
-        lengths = project_labels(self._label_array, self._labels.affine, packed, shape, len(names) + 1)[0, 1:]
-        met = _to_host(lengths.max(axis=(1, 2)) > 0)
-        return {name: _to_host(lengths[i]) for i, name in enumerate(names) if met[i]}
+        met: dict[str, NDArray[np.float32]] = {}
+        for labels, array, affine in self._maps:
+            names = [labels.names[label] for label in sorted(labels.names)]
+            lengths = project_labels(array, affine, packed, shape, len(names) + 1)[0, 1:]
+            seen = _to_host(lengths.max(axis=(1, 2)) > 0)
+            met |= {name: _to_host(lengths[i]) for i, name in enumerate(names) if seen[i]}
+        return met
 
     def radiographs(self, cameras: Sequence[Camera]) -> list[Radiograph]:
         """Line integrals and structures of every view."""
@@ -212,6 +217,17 @@ def _consecutive(labels: Labels) -> NDArray[np.uint8] | NDArray[np.uint16]:
     table = np.zeros(65536, np.uint16)
     table[values] = numbers
     return table.astype(np.uint8)[labels.array] if len(values) < 256 else table[labels.array]
+
+
+def _cut(array: NDArray[np.uint8] | NDArray[np.uint16], affine: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+    """The part of a map that holds labels, and its affine: rays walk through nothing else."""
+    ends = [np.flatnonzero(array.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if not all(len(one) for one in ends):
+        return array, affine
+    z, y, x = (slice(int(one[0]), int(one[-1]) + 1) for one in ends)
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ [x.start, y.start, z.start]
+    return np.ascontiguousarray(array[z, y, x]), moved
 
 
 def _packed(cameras: Sequence[Camera]) -> tuple[NDArray[np.float64], tuple[int, int]]:

@@ -19,7 +19,12 @@ from typing import TYPE_CHECKING, Any
 from synth.kernels import _launch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
+
+    from synth.kernels.paint import Program
+    from synth.kernels.texture_matrices import TextureMatrices
 
 __all__ = [
     "convolve",
@@ -29,7 +34,10 @@ __all__ = [
     "label_lengths",
     "mesh_lengths",
     "mesh_occupancy",
+    "paint",
     "standard_normal",
+    "texture",
+    "texture_matrices",
     "unavailable",
     "uniform",
     "with_quantum_noise",
@@ -219,6 +227,63 @@ def convolve(image: Any, taps: Any, noise: Any, scale: float) -> Any:
         return _launch.convolve(_GPU, image, taps, noise, scale)
 
 
+def paint(hu: Any, labels: Any, parts: Any, origin: Any, spacing: Any, program: Program) -> None:
+    """Paint strokes in their order, in place; the bits of the CPU.
+
+    Args:
+        hu: (z, y, x) float32, C-contiguous, on the GPU.
+        labels: (z, y, x) uint8, C-contiguous, on the GPU.
+        parts: (z, y, x) uint8, C-contiguous, on the GPU.
+        origin: (3,) centre of voxel (0, 0, 0), x, y, z, mm.
+        spacing: (3,) mm, along x, y, z.
+        program: what to paint, numpy arrays.
+
+    Raises:
+        TypeError: hu is not a CuPy array.
+    """
+    with _device_of(hu, "hu"):
+        _launch.paint(_GPU, hu, labels, parts, origin, spacing, program)
+
+
+def texture(hu: Any, labels: Any, sd: Any, correlation: Any, seed: int, origin: Any, spacing: Any) -> None:
+    """Add correlated noise to every voxel, in place; the bits of the CPU.
+
+    Args:
+        hu: (z, y, x) float32, C-contiguous, on the GPU.
+        labels: (z, y, x) uint8, C-contiguous, on the GPU.
+        sd: (256,) HU, of each label.
+        correlation: (256,) mm, of each label.
+        seed: 64 bits.
+        origin: (3,) centre of voxel (0, 0, 0), x, y, z, mm.
+        spacing: (3,) mm, along x, y, z.
+
+    Raises:
+        TypeError: hu is not a CuPy array.
+        ValueError: a table has another length, or a correlation is not above 0.
+    """
+    with _device_of(hu, "hu"):
+        _launch.texture(_GPU, hu, labels, sd, correlation, seed, origin, spacing)
+
+
+def texture_matrices(levels: Any, values: Any, steps: Sequence[tuple[int, int, int]]) -> TextureMatrices:
+    """Count texture matrices; the numbers of the CPU.
+
+    Args:
+        levels: (z, y, x) uint16, C-contiguous, on the GPU: 0 outside, else the rank 1 … L of the voxel's grey level.
+        values: (L,) the grey levels, ascending integers from 1 to 2¹⁶.
+        steps: directions to neighbours (z, y, x), some of `synth.kernels.texture_matrices.IN_SPACE`.
+
+    Returns:
+        The counts, on the GPU.
+
+    Raises:
+        TypeError: levels is not a CuPy array.
+        ValueError: an array has another shape, type or order, or there are too many levels.
+    """
+    with _device_of(levels, "levels"):
+        return _launch.texture_matrices(_GPU, levels, values, steps)
+
+
 def forget(volume: Any) -> None:
     """Drop the textures of a volume, which changes to the array in place do not reach."""
     for key in [key for key in _TEXTURES if key[:2] == (volume.device.id, volume.data.ptr)]:
@@ -292,7 +357,8 @@ def _release(key: tuple[Any, ...]) -> None:
 @functools.cache
 def _module(source: str, device: int) -> Any:
     """Compile `source`.cu; `device`, the current one, is there to compile once for each."""
-    return _cupy().RawModule(code=Path(__file__).with_name(f"{source}.cu").read_text("utf-8"), options=_OPTIONS)
+    options = (*_OPTIONS, "--fmad=false") if source in _launch.UNFUSED else _OPTIONS
+    return _cupy().RawModule(code=Path(__file__).with_name(f"{source}.cu").read_text("utf-8"), options=options)
 
 
 @functools.cache

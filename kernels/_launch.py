@@ -4,19 +4,29 @@ What differs between a GPU and a C++ compiler that stands in for one is behind `
 code, argument order included, is the same on both.
 
 Shapes and units of the ray-casting kernels: volumes (C, z, y, x), cameras (V, 4, 3) in voxel index coordinates
-(x, y, z), metric (3, 3) from index vectors to millimetres, images (V, C, h, w). Noise has images (h, w).
+(x, y, z), metric (3, 3) from index vectors to millimetres, images (V, C, h, w). Noise has images (h, w); painting and
+textures have volumes (z, y, x).
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from synth.kernels.texture import octaves
+from synth.kernels.texture_matrices import TextureMatrices, check_levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synth.kernels.paint import Program
 
 __all__ = [
     "BLOCK",
     "CHANNELS",
     "KERNELS",
+    "UNFUSED",
     "Device",
     "convolve",
     "exact",
@@ -24,7 +34,10 @@ __all__ = [
     "label_lengths",
     "mesh_lengths",
     "mesh_occupancy",
+    "paint",
     "standard_normal",
+    "texture",
+    "texture_matrices",
     "uniform",
     "with_quantum_noise",
 ]
@@ -36,8 +49,16 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "mesh": ("mesh_screen", "mesh_crossings", "mesh_measure"),
     "noise": ("noise_convolve", "noise_normals", "noise_quanta", "noise_uniforms"),
     "occupancy": ("occupancy_crossings", "occupancy_fill"),
+    "paint": ("paint_apply", "paint_cover"),
+    "texture": ("texture_add",),
+    "texture_matrices": tuple(
+        f"texture_matrices_{step}" for step in ("begin", "count", "join", "mark", "measure", "zones")
+    ),
 }
 """The kernels of each `.cu` file, by its stem."""
+
+UNFUSED = frozenset({"paint", "texture"})
+"""Files compiled without fused multiplications and additions, to give the bits of their CPU twins."""
 
 BLOCK = (8, 32)
 """Threads of a block (u, v). Eight wide, a warp is a tile of 8 × 4 pixels: neighbours share cache lines."""
@@ -201,6 +222,68 @@ def convolve(device: Device, image: Any, taps: Any, noise: Any, scale: float) ->
     return out
 
 
+def paint(device: Device, hu: Any, labels: Any, parts: Any, origin: Any, spacing: Any, program: Program) -> None:
+    """Launch paint.cu for every stroke; see `synth.kernels._cuda.paint`."""
+    if not len(program.strokes):
+        return
+    cover = device.zeros(hu.shape, np.uint32)
+    solids, data = device.array(program.solids, np.int32), device.array(program.data, np.float32)
+    over = device.array(program.over, np.uint8)
+    grid, size = (*_floats(*origin), *_floats(*spacing)), _ints(*hu.shape[:0:-1])
+    volumes = (program.solids[:, 5::2] - program.solids[:, 4::2]).prod(1, dtype=np.int64)
+    for i, (first, end, label, part, *box) in enumerate(program.strokes.tolist()):
+        value, inset = program.values[i]
+        blocks = -(-int(volumes[first:end].max()) // (BLOCK[0] * BLOCK[1]))
+        chunks = max(1, min(blocks, 65535 // (end - first)))
+        args = (solids, data, over[i], labels, parts, np.int32(first), inset, *grid, *size, cover)
+        device.launch("paint", "paint_cover", (end - first, chunks, 1), args)
+        x0, x1, y0, y1, z0, z1 = box
+        args = (*_ints(*box, label, part), value, *size, cover, hu, labels, parts)
+        device.launch("paint", "paint_apply", (-(-(x1 - x0) // BLOCK[0]), -(-(y1 - y0) // BLOCK[1]), z1 - z0), args)
+
+
+def texture(
+    device: Device, hu: Any, labels: Any, sd: Any, correlation: Any, seed: int, origin: Any, spacing: Any
+) -> None:
+    """Launch texture.cu; see `synth.kernels._cuda.texture`."""
+    if hu.size:
+        table = device.array(octaves(sd, correlation, spacing), np.float32)
+        args = (labels, table, *_key(seed), *_floats(*origin), *_floats(*spacing), *_ints(*hu.shape[:0:-1]), hu)
+        depth, height, width = hu.shape
+        device.launch("texture", "texture_add", (-(-width // BLOCK[0]), -(-height // BLOCK[1]), depth), args)
+
+
+def texture_matrices(
+    device: Device, levels: Any, values: Any, steps: Sequence[tuple[int, int, int]]
+) -> TextureMatrices:
+    """Launch texture_matrices.cu; see `synth.kernels._cuda.texture_matrices`."""
+    grey, at = check_levels(levels, values, steps)
+    if not 0 < levels.size < 1 << 31:
+        raise ValueError(f"levels: expected 1 to 2³¹ − 1 voxels, got {levels.size}")
+    n, ways, longest = len(grey), len(at), max(levels.shape)
+    size, lines = _ints(*levels.shape[::-1]), _line(levels.size)
+    there, (depth, height, width) = device.array(at, np.int32), levels.shape
+    blocks = (-(-width // BLOCK[0]), -(-height // BLOCK[1]), depth)
+    pairs, runs = device.zeros((ways, n, n), np.int32), device.zeros((ways, n, longest), np.int32)
+    dependences, neighbours = (device.zeros((n, 2 * ways + 1), np.int32) for _ in range(2))
+    differences = device.zeros((n, 2 * ways + 1), np.int64)
+    counts = (pairs, runs, dependences, neighbours, differences)
+    args = (levels, device.array(grey, np.int32), there, *_ints(ways, n, longest), *size, *counts)
+    device.launch("texture_matrices", "texture_matrices_count", blocks, args)
+    zone_of, voxels = device.zeros(levels.shape, np.uint32), device.zeros(levels.shape, np.uint32)
+    number = np.int32(levels.size)
+    device.launch("texture_matrices", "texture_matrices_begin", lines, (number, zone_of))
+    device.launch("texture_matrices", "texture_matrices_join", blocks, (levels, there, np.int32(ways), *size, zone_of))
+    device.launch("texture_matrices", "texture_matrices_measure", lines, (levels, number, zone_of, voxels))
+    occurs = device.zeros((int(voxels.max()) + 1,), np.uint32)
+    device.launch("texture_matrices", "texture_matrices_mark", lines, (number, voxels, occurs))
+    sizes, index = occurs.nonzero()[0], device.array(occurs.cumsum(), np.uint32)
+    zones = device.zeros((n, len(sizes)), np.int32)
+    args = (levels, number, voxels, index, np.int32(len(sizes)), zones)
+    device.launch("texture_matrices", "texture_matrices_zones", lines, args)
+    return TextureMatrices(pairs, runs, zones, sizes, dependences, neighbours, differences)
+
+
 def _numbers(device: Device, kernel: str, shape: tuple[int, int], seed: int, stream: int) -> Any:
     out = device.zeros(shape)
     if out.size:
@@ -257,6 +340,10 @@ def _line(n: int) -> tuple[int, int, int]:
 
 def _key(seed: int) -> tuple[np.uint32, np.uint32]:
     return np.uint32(seed & 0xFFFFFFFF), np.uint32(seed >> 32 & 0xFFFFFFFF)
+
+
+def _floats(*values: float) -> tuple[np.float32, ...]:
+    return tuple(np.float32(value) for value in values)
 
 
 def _ints(*values: int) -> tuple[np.int32, ...]:

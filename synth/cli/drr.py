@@ -1,4 +1,4 @@
-"""`synth drr`: CT → radiographs with masks."""
+"""`synth drr`: CT or phantom → radiographs with masks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.cli import phantom_options as options
 from synth.cli.progress import progress
 from synth.core.errors import InputError
 
 if TYPE_CHECKING:
+    from synth.dataset.folder import ImageFormat
+    from synth.dataset.subject import Subjects
     from synth.drr.geometry import Camera
 
 __all__ = ["command"]
@@ -26,6 +29,10 @@ class _Backend(StrEnum):
     AUTO, CPU, CUDA, DEEPDRR = "auto", "cpu", "cuda", "deepdrr"
 
 
+class _Masks(StrEnum):
+    ALL, GROUPS, NONE = "all", "groups", "none"
+
+
 class _Method(StrEnum):
     AUTO, SLICES, RAYS = "auto", "slices", "rays"
 
@@ -35,8 +42,19 @@ class _Model(StrEnum):
 
 
 def command(
-    cts: Annotated[list[Path], typer.Argument(metavar="CT...", help="DICOM folder, NIfTI, MHA/MHD or NRRD.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the dataset.")],
+    cts: Annotated[
+        list[Path] | None, typer.Argument(metavar="CT...", help="DICOM folder, NIfTI, MHA/MHD or NRRD.")
+    ] = None,
+    phantom: Annotated[
+        int | None, typer.Option(metavar="N", help="Radiographs of N phantoms instead of CTs [1 without CTs].")
+    ] = None,
+    sex: options.Sex = None,
+    age: options.Age = None,
+    race: options.Race = None,
+    findings: options.Findings = None,
+    population: options.PopulationName = "default",
+    voxel: options.Voxel = 2.0,
     labels: Annotated[
         list[Path] | None, typer.Option("--labels", metavar="MAP", help="Label map of each CT, in their order.")
     ] = None,
@@ -46,6 +64,9 @@ def command(
     views: Annotated[
         str, typer.Option(metavar="LIST", help="pa, ap, lateral, rlateral, lao45, rao30cra20, lpo30, cau15, …")
     ] = "pa,lateral",
+    poses: Annotated[
+        int, typer.Option(metavar="N", help="Take each view N times, each time in a pose drawn at random [as fits].")
+    ] = 0,
     cameras: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON of explicit cameras K, [R|t] instead of views.")
     ] = None,
@@ -79,30 +100,62 @@ def command(
         str | None, typer.Option(metavar="LOW,HIGH", help="Line integrals shown black and white [from the picture].")
     ] = None,
     couch: Annotated[bool, typer.Option(help="Leave the couch in, or make all but the body air.")] = True,
-    masks: Annotated[bool, typer.Option(help="Project the label maps.")] = True,
+    masks: Annotated[
+        _Masks, typer.Option(help="Project all labels, groups (lungs, heart, ribs, …) and findings only, or none.")
+    ] = _Masks.ALL,
+    workers: options.Workers = 1,
     raw: Annotated[bool, typer.Option("--raw", help="Keep line integrals, thicknesses and cameras (.npz).")] = False,
     dicom: Annotated[bool, typer.Option("--dicom", help="DICOM DX objects instead of 16-bit PNG.")] = False,
     assume_hu: Annotated[bool, typer.Option("--assume-hu", help="Do not doubt that the voxels are HU.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Turn CT volumes into radiographs, with projected masks where label maps are given."""
+    """Turn CT volumes or phantoms into radiographs, with projected masks where there are label maps."""
+    from synth.dataset.ct_files import CtFiles
     from synth.dataset.drr import DrrJob
     from synth.dataset.scene import Scene, read_scene
     from synth.drr.presentation import Collimation, Window
     from synth.drr.projector import choose_backend
 
-    shape = _shape(size)
+    shape, on = _shape(size), choose_backend(backend.value)
     placed = read_scene(scene) if scene else Scene()
+    if phantom is None and not cts and not labels:
+        phantom = 1
+    if phantom is not None:
+        if cts or labels:
+            raise InputError("--phantom: give CTs or a number of phantoms, not both")
+        subjects: Subjects = options.phantoms(
+            phantom,
+            seed,
+            sex=sex,
+            age=age,
+            race=race,
+            findings=findings,
+            population=population,
+            voxel=voxel,
+            masks=masks.value,
+            on_gpu=on == "cuda",
+        )
+    else:
+        options.refuse_without_phantoms(sex=sex, age=age, race=race)
+        subjects = CtFiles(
+            tuple(cts or ()),
+            tuple(labels or ()),
+            label_names,
+            masks=masks.value,
+            couch=couch,
+            check_hu=not assume_hu,
+            findings=options.read_findings(findings or "none"),
+            seed=seed,
+        )
     job = DrrJob(
-        cts=tuple(cts),
-        labels=tuple(labels or ()),
-        label_names=label_names,
+        subjects,
         views=tuple(view for view in views.split(",") if view.strip()),
+        poses=poses,
         cameras=_cameras(cameras, shape) if cameras else (),
         shape=shape,
         energy_kev=energy,
-        backend=choose_backend(backend.value),
+        backend=on,
         method=method.value,
         model=model.value,
         source_detector_mm=sdd,
@@ -113,16 +166,16 @@ def command(
         seed=seed,
         window=Window(*_numbers(window, 2, "--window")) if window else None,
         collimation=Collimation(*_numbers(collimate, 4, "--collimate")),
-        couch=couch,
-        masks=masks,
         raw=raw,
-        check_hu=not assume_hu,
     )
     with progress(job.n_samples) as report:
-        for _ in job.run(output, resume=resume, image_format="dicom" if dicom else "png", warn=report.warn):
+        kind: ImageFormat = "dicom" if dicom else "png"
+        for _ in job.run(output, resume=resume, image_format=kind, workers=workers, warn=report.warn):
             report.advance()
-    result = {"output": str(output), "cts": len(cts), "images": job.n_samples, "backend": job.backend}
-    print(json.dumps(result) if as_json else f"{job.n_samples} radiographs of {len(cts)} CT in {output}")
+    whose, n = ("phantoms", phantom) if phantom is not None else ("cts", len(cts or ()))
+    result = {"output": str(output), whose: n, "images": job.n_samples, "backend": job.backend}
+    what = "CT" if phantom is None else "phantoms"
+    print(json.dumps(result) if as_json else f"{job.n_samples} radiographs of {n} {what} in {output}")
 
 
 def _shape(text: str) -> tuple[int, int]:

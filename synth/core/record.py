@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CHEXPERT_FINDINGS", "Finding", "Mask", "Record", "Sample"]
+    from synth.core.volume import Labels, Volume
+
+__all__ = ["CHEXPERT_FINDINGS", "Finding", "Mask", "Record", "Sample", "ScanSample"]
 
 CHEXPERT_FINDINGS = (
     "No Finding",
@@ -42,6 +44,7 @@ class Finding:
         location: Free words ("lower lobe").
         size_cm: Largest diameter in cm.
         severity: Free word ("mild", "moderate", "severe").
+        kind: What exactly, in a report's words ("spiculated nodule", "endotracheal tube").
     """
 
     name: str
@@ -49,6 +52,7 @@ class Finding:
     location: str | None = None
     size_cm: float | None = None
     severity: str | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ class Record:
     """What is said of a sample; what is unknown is None or empty.
 
     Attributes:
-        view: "PA", "AP", "LATERAL", or the angles of the view ("LAO45", "RAO30CRA20").
+        view: "PA", "AP", "LATERAL", or the angles of the view ("LAO45", "RAO30CRA20"); "CT" for volumes.
         sex: "F" or "M".
         age: Years.
         race: Free text.
+        height_cm: Of the body.
+        weight_kg: Of the body.
         findings: What is to be seen.
         report: Report text.
         prompt: The text it was generated from.
@@ -73,6 +79,8 @@ class Record:
     sex: str | None = None
     age: float | None = None
     race: str = ""
+    height_cm: float | None = None
+    weight_kg: float | None = None
     findings: tuple[Finding, ...] = ()
     report: str = ""
     prompt: str = ""
@@ -117,3 +125,22 @@ class Sample:
     pixel_spacing_mm: tuple[float, float] | None = None
     geometry: Mapping[str, float] = field(default_factory=dict)
     arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class ScanSample:
+    """One CT with its label maps and its record.
+
+    Attributes:
+        index: Position in the dataset; file names derive from it.
+        volume: The CT.
+        maps: Name of a map ("total", "parts", "findings") → the map, on the CT's grid.
+        record: What is said of it.
+        measures: Further columns of its row.
+    """
+
+    index: int
+    volume: Volume
+    maps: Mapping[str, Labels]
+    record: Record
+    measures: Mapping[str, float] = field(default_factory=dict)

@@ -1,23 +1,23 @@
-"""Writing CT volumes: NIfTI and MetaImage."""
+"""Writing CT volumes and label maps: NIfTI and MetaImage."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.core.files import atomic_path
+from synth.core.files import atomic_path, write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from synth.core.volume import Volume
+    from synth.core.volume import Labels, Volume
 
-__all__ = ["VOLUME_SUFFIXES", "check_writable", "volume_suffix", "write_volume"]
+__all__ = ["VOLUME_SUFFIXES", "check_writable", "volume_suffix", "write_labels", "write_volume"]
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".mha")
 """Formats that `write_volume` knows; the first is compressed."""
@@ -43,7 +43,7 @@ def check_writable(path: Path, volume: Volume) -> None:
         InputError: An unknown format, or a sheared grid.
     """
     volume_suffix(path)
-    _direction(volume)
+    _direction(volume.affine, volume.name)
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -58,12 +58,33 @@ def write_volume(path: Path, volume: Volume) -> None:
         InputError: An unknown format, a grid whose axes are not at right angles (gantry tilt), or a path that cannot
             be written.
     """
+    _write(path, volume.hu, volume.affine, volume.name)
+
+
+def write_labels(path: Path, labels: Labels) -> None:
+    """Writes a label map, and beside it the table of the names that occur, X_labels.csv, which `read_labels` finds.
+
+    Args:
+        path: As for `write_volume`.
+        labels: The map keeps its dtype.
+
+    Raises:
+        InputError: As `write_volume`.
+    """
+    counts = np.bincount(labels.array.ravel(), minlength=max(labels.names, default=0) + 1)
+    rows = [f"{value},{name},{counts[value]}\n" for value, name in sorted(labels.names.items()) if counts[value]]
+    stem = path.name.removesuffix(volume_suffix(path))
+    write_bytes(path.with_name(f"{stem}_labels.csv"), "".join(["label,name,voxels\n", *rows]).encode())
+    _write(path, labels.array, labels.affine, labels.name)
+
+
+def _write(path: Path, array: NDArray[Any], affine: NDArray[np.float64], name: str) -> None:
     import SimpleITK
 
-    suffix, direction = volume_suffix(path), _direction(volume)
-    image = SimpleITK.GetImageFromArray(volume.hu)
-    image.SetSpacing(volume.spacing.tolist())
-    image.SetOrigin(volume.affine[:3, 3].tolist())
+    suffix, direction = volume_suffix(path), _direction(affine, name)
+    image = SimpleITK.GetImageFromArray(array)
+    image.SetSpacing(np.linalg.norm(affine[:3, :3], axis=0).tolist())
+    image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection(direction.ravel().tolist())
     with atomic_path(path) as temporary:
         named = temporary.with_name(temporary.name + suffix)  # the format is told by the name
@@ -77,14 +98,14 @@ def write_volume(path: Path, volume: Volume) -> None:
                 named.unlink()
 
 
-def _direction(volume: Volume) -> NDArray[np.float64]:
+def _direction(affine: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     """(3, 3), the unit vectors of the voxel axes as columns, exactly orthonormal."""
-    axes = volume.affine[:3, :3] / volume.spacing
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     skew = np.abs(axes.T @ axes - np.eye(3)).max()
     if skew > _SKEW:
         angle = np.rad2deg(np.arcsin(min(skew, 1.0)))
         raise InputError(
-            f"{volume.name}: the voxel axes are {angle:.2g}° off right angles (a tilted gantry?), which cannot be "
+            f"{name}: the voxel axes are {angle:.2g}° off right angles (a tilted gantry?), which cannot be "
             "written; resample the CT to a straight grid first"
         )
     left, _, right = np.linalg.svd(axes)

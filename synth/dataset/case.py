@@ -1,15 +1,17 @@
-"""One CT of a radiograph job: prepared once, then a sample for every view."""
+"""One patient of a radiograph job in one posture: prepared once, then a sample for every view."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import synth
+from synth.anatomy.reports import write_prompt, write_report
 from synth.core.record import Mask, Record, Sample
 from synth.core.seeds import sample_generator
+from synth.dataset.poses import draw_pose, usual_spread
 from synth.drr.assembly import Assembly
 from synth.drr.body import body_outline
 from synth.drr.exposure import Exposure, expose
@@ -21,10 +23,14 @@ from synth.drr.tissue import channel_attenuation
 from synth.drr.views import fit_camera, parse_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from synth.core.volume import Labels, Volume
     from synth.dataset.drr import DrrJob
+    from synth.dataset.poses import Pose
+    from synth.dataset.subject import Subject
     from synth.drr.geometry import Camera
 
 __all__ = ["Case", "usual_technique"]
@@ -50,59 +56,87 @@ class _Picture:
 
 
 class Case:
-    """A CT, its labels and what is placed in it, ready for every view of the job."""
+    """A CT, its labels and what is placed in it, ready for views of the job."""
 
-    def __init__(self, job: DrrJob, number: int, volume: Volume, labels: Labels | None) -> None:
-        """Prepares the CT `number` of the job and checks all its views.
+    def __init__(self, job: DrrJob, number: int, subject: Subject, indices: Sequence[int]) -> None:
+        """Prepares patient `number` of the job and checks the views of the samples to come.
 
         Raises:
-            InputError: A view, camera or object that cannot be used with this CT.
+            InputError: A view, camera or object that cannot be used with this patient.
         """
-        self._job, self._number, self._name = job, number, volume.name
+        volume = subject.volume
+        self._job, self._subject = job, subject
         self.mono = job.preset == "mono"
         origin = np.zeros(3)
         if job.scene.origin == "body":
             body = body_outline(volume)
             origin = (body.min(0) + body.max(0)) / 2
         objects, inserts = job.scene.placed(origin, job.seed, number)
-        self._assembly = Assembly(volume, labels, objects, inserts)
-        kept = self._assembly.tissue[1] if labels is not None else None
+        self._assembly = Assembly(volume, subject.maps, (*objects, *subject.objects), inserts)
+        kept = self._assembly.tissue[1]
         self._projector = self._project_with(volume, kept, self._assembly.displaced)
         self._inserts = [self._project_with(insert.placed[0]) for insert in inserts]
-        self.cameras = list(job.cameras) or [self._fitted(view, index) for index, view in enumerate(job.views)]
-        self._projector.check(self.cameras)
-        for camera in self.cameras:
+        self._poses: dict[int, Pose] = {}
+        self.cameras = {index: self._camera(index) for index in indices}
+        self._projector.check(list(self.cameras.values()))
+        for camera in self.cameras.values():
             job.collimation.open_field(camera.shape, camera.pitch_mm)
 
     def sample(self, index: int) -> Sample:
         """The sample of one index of the job."""
-        camera = self.cameras[index % len(self.cameras)]
+        camera = self.cameras[index]
         field = self._job.collimation.open_field(camera.shape, camera.pitch_mm)
         picture = self._mono(camera, field) if self.mono else self._physics(index, camera, field)
-        thickness = self._projector.thickness(camera)
-        masks = [Mask(name, lengths > 0) for name, lengths in thickness.items()]
+        thickness = self._thickness(camera)
+        masks = self._masks(thickness)
         masks += self._assembly.object_masks(camera, background=picture.line_integral)
         geometry = {"source_detector_mm": camera.source_detector_mm, **picture.dose}
         if camera.source_isocentre_mm is not None:
             geometry["source_isocentre_mm"] = camera.source_isocentre_mm
         geometry["primary_angle_deg"], geometry["secondary_angle_deg"] = camera.angles
+        if index in self._poses:
+            geometry |= self._poses[index].columns
         return Sample(
             index=index,
             image=picture.image,
-            record=Record(
-                view=camera.name,
-                source=f"ct:{self._name}",
-                generator=f"synth drr {synth.__version__}",
-                seed=self._job.seed,
-            ),
+            record=self._record(camera.name, index),
             masks=tuple(Mask(mask.name, mask.array & field) for mask in masks if (mask.array & field).any()),
             pixel_spacing_mm=camera.pitch_mm,
             geometry={key: round(value, 6) for key, value in geometry.items()},
             arrays=_raw_arrays(camera, picture, thickness) if self._job.raw else {},
         )
 
+    def _record(self, view: str, index: int) -> Record:
+        generator = f"synth drr {synth.__version__}"
+        record = replace(self._subject.record, view=view, generator=generator, seed=self._job.seed)
+        if not self._subject.report:
+            return record
+        words = sample_generator(self._job.seed, index, "report")
+        return replace(record, report=write_report(record, words), prompt=write_prompt(record, words))
+
+    def _thickness(self, camera: Camera) -> dict[str, NDArray[np.float32]]:
+        """Structure → (h, w), mm along each ray, for the structures that the view meets."""
+        lengths, sums = self._projector.thickness(camera), self._subject.sums
+        if not sums:
+            return lengths
+        met = {name: [lengths[member] for member in members if member in lengths] for name, members in sums.items()}
+        return {name: np.sum(parts, axis=0, dtype=np.float32) for name, parts in met.items() if parts}
+
+    def _masks(self, thickness: dict[str, NDArray[np.float32]]) -> list[Mask]:
+        titles = self._subject.titles
+        masks = [Mask(titles.get(name, name), lengths > 0) for name, lengths in thickness.items()]
+        for name, members in self._subject.unions.items():
+            met = [thickness[member] > 0 for member in members if member in thickness]
+            if met:
+                masks.append(Mask(name, np.logical_or.reduce(met)))
+        return masks
+
+    def _camera(self, index: int) -> Camera:
+        view = self._job.view_of(index)
+        return self._job.cameras[view] if self._job.cameras else self._fitted(self._job.views[view], index)
+
     def _project_with(
-        self, volume: Volume, labels: Labels | None = None, displaced: NDArray[np.float32] | None = None
+        self, volume: Volume, labels: tuple[Labels, ...] = (), displaced: NDArray[np.float32] | None = None
     ) -> Projector:
         job = self._job
         return Projector(
@@ -129,16 +163,17 @@ class Case:
 
     def _fitted(self, view: str, index: int) -> Camera:
         job, parsed = self._job, parse_view(view)
+        focus = self._projector.outline if self._subject.focus is None else self._subject.focus
+        place = (focus, self._projector.corners, job.shape)
+        sid, fov = job.source_isocentre_mm, job.field_of_view_mm
+        if job.poses:
+            pose = draw_pose(usual_spread(parsed.name), sample_generator(job.seed, index, "pose"))
+            self._poses[index] = pose
+            fixed = job.source_detector_mm or job.scene.technique.get("source_detector_mm")
+            return pose.camera(parsed, *place, source_detector_mm=fixed, source_isocentre_mm=sid, field_of_view_mm=fov)
         usual = None if self.mono else self._technique(parsed.name, index).source_detector_mm
-        return fit_camera(
-            parsed,
-            self._projector.outline,
-            self._projector.corners,
-            job.shape,
-            source_detector_mm=job.source_detector_mm or usual,
-            source_isocentre_mm=job.source_isocentre_mm,
-            field_of_view_mm=job.field_of_view_mm,
-        )
+        sdd = job.source_detector_mm or usual
+        return fit_camera(parsed, *place, source_detector_mm=sdd, source_isocentre_mm=sid, field_of_view_mm=fov)
 
     def _mono(self, camera: Camera, field: NDArray[np.bool_]) -> _Picture:
         """Line integrals at one energy, shown through a window."""

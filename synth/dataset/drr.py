@@ -1,20 +1,19 @@
-"""Radiographs of CTs as the samples of a dataset."""
+"""Radiographs of CTs or phantoms as the samples of a dataset."""
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synth.core.errors import InputError
-from synth.core.reading import file_stem, read_labels, read_volume
 from synth.dataset.case import Case, usual_technique
 from synth.dataset.folder import DatasetFolder, ImageFormat
 from synth.dataset.scene import Scene
+from synth.dataset.workers import write_samples
 from synth.drr.attenuation import water_attenuation
-from synth.drr.body import without_couch
 from synth.drr.presentation import Collimation, Window
 from synth.drr.technique import technique
 from synth.drr.views import parse_view
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synth.core.record import Sample
-    from synth.core.volume import Labels, Volume
+    from synth.dataset.subject import Subjects
     from synth.drr.geometry import Camera
     from synth.drr.projector import Backend
     from synth.kernels.project import Method, Model
@@ -34,17 +33,18 @@ Warn = Callable[[str], None]
 
 _LENGTHS = {"source_detector_mm": "--sdd", "source_isocentre_mm": "--sid", "field_of_view_mm": "--fov"}
 _LEAST_MM, _MOST_MM = 1.0, 100_000.0
+_MOST_POSES = 100_000
 
 
 @dataclass(frozen=True)
 class DrrJob:
-    """Which CTs to look at, from where, and what to keep.
+    """Which patients to look at, from where, and what to keep.
 
     Attributes:
-        cts: DICOM folders or files.
-        labels: One label map for each CT, or none.
-        label_names: A table of label names for all maps (CSV or JSON); default: a sidecar, or TotalSegmentator's.
+        subjects: The patients.
         views: View names, see synth.drr.views.parse_view.
+        poses: How often each view is taken, every time in a pose drawn for that sample (synth.dataset.poses); 0 takes
+            it once, without a deviation.
         cameras: Explicit cameras instead of named views.
         shape: (h, w), pixels.
         energy_kev: Photon energy.
@@ -60,16 +60,12 @@ class DrrJob:
         seed: Root of all that is drawn.
         window: Line integrals (or −ln of the signal) shown as black and white; default: from the picture.
         collimation: Blades.
-        couch: Whether the couch stays in the picture; else all but the body becomes air.
-        masks: Whether to project the label maps.
         raw: Whether to keep line integrals, thicknesses and camera matrices.
-        check_hu: Whether to refuse volumes that do not look like HU.
     """
 
-    cts: tuple[Path, ...]
-    labels: tuple[Path, ...] = ()
-    label_names: Path | None = None
+    subjects: Subjects
     views: tuple[str, ...] = ("pa", "lateral")
+    poses: int = 0
     cameras: tuple[Camera, ...] = ()
     shape: tuple[int, int] = (512, 512)
     energy_kev: float = 60.0
@@ -84,20 +80,17 @@ class DrrJob:
     seed: int = 0
     window: Window | None = None
     collimation: Collimation = field(default_factory=Collimation)
-    couch: bool = True
-    masks: bool = True
     raw: bool = False
-    check_hu: bool = True
 
     def __post_init__(self) -> None:
-        if not self.cts:
-            raise InputError("no CT given: name a DICOM folder, or a NIfTI, MHA or NRRD file")
-        if self.labels and len(self.labels) != len(self.cts):
-            raise InputError(f"{len(self.labels)} label maps for {len(self.cts)} CTs: give one each, in order")
         if not (self.views or self.cameras):
             raise InputError("no view given: name at least one, such as pa or lateral")
         for view in self.views:
             parse_view(view)
+        if not 0 <= self.poses <= _MOST_POSES:
+            raise InputError(f"poses (--poses) must be 0 to {_MOST_POSES}, got {self.poses}")
+        if self.poses and self.cameras:
+            raise InputError("poses (--poses): explicit cameras have their own; give the one or the other")
         if self.preset not in ("auto", "random", "mono"):
             technique(self.preset)
         water_attenuation(self.energy_kev)  # refuses energies beyond its table
@@ -113,38 +106,25 @@ class DrrJob:
             raise InputError(f"{name} must be {_LEAST_MM:.0f} to {_MOST_MM:.0f} mm, got {value:g}")
 
     @property
-    def samples_per_ct(self) -> int:
-        """Radiographs of each CT."""
-        return len(self.cameras) or len(self.views)
+    def samples_each(self) -> int:
+        """Radiographs of each patient."""
+        return len(self.cameras) or len(self.views) * max(self.poses, 1)
+
+    def view_of(self, index: int) -> int:
+        """Which of the views or cameras a sample is; the poses of a view follow each other."""
+        return index % self.samples_each // max(self.poses, 1)
 
     @property
     def n_samples(self) -> int:
-        """Radiographs of all CTs."""
-        return len(self.cts) * self.samples_per_ct
-
-    @property
-    def names(self) -> list[str]:
-        """What to call each CT: its file's name without suffixes, numbered where two are alike."""
-        names: list[str] = []
-        for path in self.cts:
-            name = stem = file_stem(path)
-            number = 1
-            while name in names:
-                number += 1
-                name = f"{stem}-{number}"
-            names.append(name)
-        return names
+        """Radiographs of all patients."""
+        return len(self.subjects.names) * self.samples_each
 
     def recipe(self) -> dict[str, Any]:
         """All that decides the samples, as plain JSON without paths."""
-        cases = [
-            {"ct": name, "bytes": _size(ct)} | ({"labels_bytes": _size(self.labels[i])} if self.labels else {})
-            for i, (name, ct) in enumerate(zip(self.names, self.cts, strict=True))
-        ]
-        return {
+        return self.subjects.recipe() | {
             "command": "drr",
-            "cases": cases,
             "views": [view.name for view in self.cameras or map(parse_view, self.views)],
+            "poses": self.poses,
             "cameras": [camera.packed.tolist() for camera in self.cameras],
             "shape": list(self.shape),
             "preset": self.preset,
@@ -160,9 +140,6 @@ class DrrJob:
             "field_of_view_mm": self.field_of_view_mm,
             "window": None if self.window is None else [self.window.low, self.window.high],
             "collimation_mm": [getattr(self.collimation, side) for side in ("left", "right", "top", "bottom")],
-            "couch": self.couch,
-            "masks": self.masks and bool(self.labels),
-            "label_names": None if self.label_names is None else _digest(self.label_names),
             "raw": self.raw,
         }
 
@@ -174,66 +151,53 @@ class DrrJob:
         names = {usual_technique(view) if self.preset == "auto" else self.preset for view in views}
         return {name: technique(name).changed(self.scene.technique).plain() for name in sorted(names)}
 
-    def run(self, root: Path, *, resume: bool, image_format: ImageFormat, warn: Warn = lambda _: None) -> Iterator[int]:
+    def run(
+        self,
+        root: Path,
+        *,
+        resume: bool,
+        image_format: ImageFormat,
+        workers: int = 1,
+        warn: Warn = lambda _: None,
+    ) -> Iterator[int]:
         """Makes the dataset at `root`, or what is missing of it; yields the index of every sample once it is safe.
 
         Args:
-            root: The folder, outside the CTs'. Nothing is made there before the first radiograph has succeeded.
+            root: The folder, outside CTs'. Nothing is made there before the first radiograph has succeeded.
             resume: Go on with what is there.
             image_format: Format of the images.
+            workers: Processes, among which patients are distributed.
             warn: Called with what a reader mended or doubts.
 
         Raises:
             InputError: An input or the folder cannot be used; what was written stays and can be resumed.
         """
-        for path in (*self.cts, *self.labels):
-            if not path.exists():
-                raise InputError(f"{path}: no such file or folder")
-            if path.is_dir() and root.resolve().is_relative_to(path.resolve()):
-                raise InputError(f"{root}: lies in the CT's folder {path}; choose another place for the output")
+        self.subjects.check(root)
         folder = DatasetFolder.open(
             root, self.recipe(), n_samples=self.n_samples, resume=resume, image_format=image_format, claim=False
         )
-        for sample in self.samples(folder.pending(), warn=warn):
-            folder.write(sample)
-            yield sample.index
+        patients = itertools.groupby(folder.pending(), key=lambda index: index // self.samples_each)
+        shares = [list(indices) for _, indices in patients]
+        yield from write_samples(self, folder, shares, workers=workers, warn=warn)
         folder.finish()
 
     def samples(self, indices: Sequence[int], *, warn: Warn = lambda _: None) -> Iterator[Sample]:
-        """The samples of ascending indices; the next CT is read while the last one is projected."""
-        n = self.samples_per_ct
-        wanted = sorted({index // n for index in indices})
+        """The samples of ascending indices; the next patient is read while the last one is projected."""
+        groups = [(key, list(group)) for key, group in itertools.groupby(self._posed(indices), key=lambda one: one[0])]
         with ThreadPoolExecutor(1, thread_name_prefix="synth-read") as reader:
-            reading = [reader.submit(self._read, case) for case in wanted[:1]]
-            for position, case in enumerate(wanted):
-                volume, labels = reading.pop().result()
-                reading = [reader.submit(self._read, following) for following in wanted[position + 1 : position + 2]]
-                for line in volume.warnings:
-                    warn(f"{volume.name}: {line}")
-                ready = Case(self, case, volume, labels)
-                for index in (i for i in indices if i // n == case):
+            reading = [reader.submit(self.subjects.read, *key) for key, _ in groups[:1]]
+            for position, ((number, _), group) in enumerate(groups):
+                subject = reading.pop().result()
+                reading = [reader.submit(self.subjects.read, *key) for key, _ in groups[position + 1 : position + 2]]
+                for line in subject.volume.warnings:
+                    warn(f"{subject.volume.name}: {line}")
+                indices_here = [index for _, index in group]
+                ready = Case(self, number, subject, indices_here)
+                for index in indices_here:
                     yield ready.sample(index)
 
-    def _read(self, case: int) -> tuple[Volume, Labels | None]:
-        volume = replace(read_volume(self.cts[case], check_hu=self.check_hu), name=self.names[case])
-        if not self.couch:
-            volume = without_couch(volume)
-        if not (self.labels and self.masks):
-            return volume, None
-        return volume, read_labels(self.labels[case], volume, self.label_names)
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror})") from error
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder: tells two inputs of one name apart."""
-    try:
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        return sum(file.stat().st_size for file in files)
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror})") from error
+    def _posed(self, indices: Sequence[int]) -> list[tuple[tuple[int, str], int]]:
+        """((patient, posture), index), the views of one posture together."""
+        names = [parse_view(view).name for view in self.views] if not self.cameras else [""] * len(self.cameras)
+        postures = [self.subjects.posture(name) for name in names]
+        return sorted(((index // self.samples_each, postures[self.view_of(index)]), index) for index in indices)

@@ -5,6 +5,8 @@
       metadata.csv                a row an image, file_name first
       images/00/00000042.png      or .dcm; sub-folder = index // 10000
       masks/annotations.json      COCO, where the samples have masks
+      volumes/00/00000042.nii.gz  CTs instead of images, with
+      masks/00/00000042_total.nii.gz, …_total_labels.csv: every label map with its table of names
       raw/00/00000042.npz         extra arrays, where the samples have them
       .parts/                     only while unfinished: recipe.json, and 00/00000042.json for every sample written
 
@@ -27,10 +29,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from synth.core.errors import InputError, InterruptedRun
 from synth.core.files import write_bytes
+from synth.core.record import ScanSample
+from synth.core.writing import write_labels, write_volume
 from synth.dataset import coco, manifest, metadata
 from synth.dataset.arrays import write_npz
 from synth.dataset.dicom_dx import write_dx
-from synth.dataset.fragment import encode_fragment
+from synth.dataset.fragment import encode_fragment, encode_scan_fragment
 from synth.dataset.png import write_png
 
 if TYPE_CHECKING:
@@ -40,9 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DatasetFolder", "ImageFormat"]
 
-ImageFormat = Literal["png", "dicom"]
+ImageFormat = Literal["png", "dicom", "nifti"]
 
-_SUFFIX: Mapping[str, str] = {"png": "png", "dicom": "dcm"}
+_SUFFIX: Mapping[str, str] = {"png": "png", "dicom": "dcm", "nifti": "nii.gz"}
 _PER_FOLDER = 10_000
 _LEFTOVERS = (".*.[0-9]*.part", "*/.*.[0-9]*.part", "*/*/.*.[0-9]*.part")
 
@@ -56,7 +60,7 @@ class DatasetFolder:
     Attributes:
         root: The folder.
         n_samples: Samples of the whole dataset; their indices are 0 … n_samples - 1.
-        image_format: "png" (16-bit grayscale) or "dicom" (Digital X-Ray objects).
+        image_format: "png" (16-bit grayscale) or "dicom" (Digital X-Ray objects); "nifti" for CTs.
     """
 
     root: Path
@@ -121,7 +125,7 @@ class DatasetFolder:
         with _one_line_errors(self.root):
             return [index for index in range(self.n_samples) if not self._written(index)]
 
-    def write(self, sample: Sample) -> None:
+    def write(self, sample: Sample | ScanSample) -> None:
         """Writes one sample; once this returns it is safe from interruption.
 
         Args:
@@ -132,20 +136,41 @@ class DatasetFolder:
         """
         if not 0 <= sample.index < self.n_samples:
             raise InputError(f"sample {sample.index}: the dataset's indices are 0 to {self.n_samples - 1}")
+        if isinstance(sample, ScanSample) != (self.image_format == "nifti"):
+            raise InputError(f"sample {sample.index}: a dataset of {self.image_format} does not take it")
         if self.complete:
             raise InputError(f"{self.root}: is complete; nothing can be added")
         file_name = self._image_name(sample.index)
-        fragment = encode_fragment(file_name, sample)
-        if not (self._parts / "recipe.json").exists():
-            self._claim()
-        image_path = self.root / file_name
-        if self.image_format == "png":
-            write_png(image_path, sample.image)
+        if isinstance(sample, ScanSample):
+            fragment = self._write_scan(file_name, sample)
         else:
-            write_dx(image_path, sample, uid_seed=self.uid_seed)
+            fragment = self._write_image(file_name, sample)
+        write_bytes(self._parts / _numbered(sample.index, "json"), fragment)
+
+    def _write_image(self, file_name: str, sample: Sample) -> bytes:
+        """Puts down the files of a radiograph; its fragment."""
+        fragment = encode_fragment(file_name, sample)
+        self._begin()
+        if self.image_format == "png":
+            write_png(self.root / file_name, sample.image)
+        else:
+            write_dx(self.root / file_name, sample, uid_seed=self.uid_seed)
         if sample.arrays:
             write_npz(self.root / "raw" / _numbered(sample.index, "npz"), sample.arrays)
-        write_bytes(self._parts / _numbered(sample.index, "json"), fragment)
+        return fragment
+
+    def _write_scan(self, file_name: str, sample: ScanSample) -> bytes:
+        """Puts down the files of a CT; its fragment."""
+        fragment = encode_scan_fragment(file_name, sample)
+        self._begin()
+        for name, labels in sample.maps.items():
+            write_labels(self.root / "masks" / _numbered(sample.index, f"{name}.nii.gz", "_"), labels)
+        write_volume(self.root / file_name, sample.volume)
+        return fragment
+
+    def _begin(self) -> None:
+        if not (self._parts / "recipe.json").exists():
+            self._claim()
 
     def finish(self, **extra: object) -> None:
         """Merges what was written into metadata.csv, masks/annotations.json and dataset.json; no-op when complete.
@@ -223,7 +248,8 @@ class DatasetFolder:
         return all(path.is_file() and path.stat().st_size > 0 for path in (fragment, image))
 
     def _image_name(self, index: int) -> str:
-        return f"images/{_numbered(index, _SUFFIX[self.image_format])}"
+        room = "volumes" if self.image_format == "nifti" else "images"
+        return f"{room}/{_numbered(index, _SUFFIX[self.image_format])}"
 
     def _merge(self, extra: Mapping[str, object]) -> None:
         missing = self.pending()
@@ -232,7 +258,7 @@ class DatasetFolder:
         rows, images, names = [], [], set()
         for fragment in self._fragments():
             rows.append(fragment["row"])
-            images.append(fragment["image"])
+            images += [fragment["image"]] if "image" in fragment else []
             names.update(fragment["structures"])
         metadata.write_csv(self.root / "metadata.csv", metadata.columns(key for row in rows for key in row), rows)
         counts: dict[str, Any] = {"samples": len(rows), "views": dict(Counter(row["view"] for row in rows))}
@@ -251,8 +277,8 @@ class DatasetFolder:
             yield fragment
 
 
-def _numbered(index: int, suffix: str) -> str:
-    return f"{index // _PER_FOLDER:02d}/{index:08d}.{suffix}"
+def _numbered(index: int, suffix: str, joint: str = ".") -> str:
+    return f"{index // _PER_FOLDER:02d}/{index:08d}{joint}{suffix}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from synth.core.errors import InputError
 from synth.core.files import atomic_path
-from synth.core.record import Finding, Record, Sample
+from synth.core.record import Finding, Record, Sample, ScanSample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ BASE_COLUMNS = (
 _GEOMETRY_FIRST = ("source_detector_mm", "source_isocentre_mm", "primary_angle_deg", "secondary_angle_deg", "kvp")
 
 
-def metadata_row(file_name: str, sample: Sample) -> dict[str, str]:
+def metadata_row(file_name: str, sample: Sample | ScanSample) -> dict[str, str]:
     """The cells of one sample by column; what is unknown is empty.
 
     Args:
@@ -39,12 +39,13 @@ def metadata_row(file_name: str, sample: Sample) -> dict[str, str]:
     Raises:
         InputError: A key of the geometry is the name of another column.
     """
-    taken = sorted(set(BASE_COLUMNS) & set(sample.geometry))
+    more = sample.geometry if isinstance(sample, Sample) else sample.measures
+    taken = sorted(set(BASE_COLUMNS) & set(more))
     if taken:
         raise InputError(f"sample {sample.index}: geometry key {taken[0]!r} is the name of another column")
-    row, column = sample.pixel_spacing_mm or (None, None)
+    row, column = (sample.pixel_spacing_mm if isinstance(sample, Sample) else None) or (None, None)
     values: dict[str, object] = {field.name: getattr(sample.record, field.name) for field in fields(Record)}
-    values |= {"pixel_spacing_row_mm": row, "pixel_spacing_column_mm": column, **sample.geometry}
+    values |= {"pixel_spacing_row_mm": row, "pixel_spacing_column_mm": column, **more}
     return {"file_name": file_name} | {key: _cell(value) for key, value in values.items()}
 
 

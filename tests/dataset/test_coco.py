@@ -1,7 +1,6 @@
 import contextlib
 import io
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -96,15 +95,3 @@ def test_other_files_are_input_errors(tmp_path: Path, content: str) -> None:
         read_masks(tmp_path / "a.json")
     with pytest.raises(InputError, match="cannot read"):
         read_masks(tmp_path / "missing.json")
-
-
-def test_a_hundred_masks_take_well_under_a_fifth_of_a_second() -> None:
-    y, x = np.mgrid[:512, :512]
-    masks = [Mask(f"m{n}", (x - 5 * n) ** 2 + (y - 256) ** 2 < 90**2) for n in range(100)]
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        encode_masks(masks, (512, 512))
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(3)) < 0.2  # the best of three: other work may share the machine

@@ -36,7 +36,8 @@ def make(index: int) -> Sample:
     image = rng.integers(0, 65536, (32, 24), dtype=np.uint16)
     findings = (Finding("Pleural Effusion", "left", size_cm=2.5), Finding("Edema")) if index % 2 else ()
     report = 'Says "effusion",\nand, the end\r\n' if index % 2 else ""
-    record = Record(("PA", "LATERAL")[index % 2], "F", 63.0, "", findings, report, source="ct:name", seed=2**63 + 5)
+    view = ("PA", "LATERAL")[index % 2]
+    record = Record(view, "F", 63.0, findings=findings, report=report, source="ct:name", seed=2**63 + 5)
     masks = (Mask("heart", image > 30000), Mask("lung_left", image > 70000 - 100 * index))
     geometry = {"kvp": 120.0, "source_detector_mm": 1800.5} | ({"tilt_deg": 1.5} if index % 2 else {})
     return Sample(index, image, record, masks, (0.3, 0.4), geometry, {"line_integral": rng.random((1, 32, 24))})

@@ -80,7 +80,7 @@ def test_thin_things_add_and_thick_ones_displace_unless_told_otherwise() -> None
     )
     assert Assembly(ct(), objects=(wire,)).displaced is None
     alone = ct()
-    assert Assembly(alone, objects=(wire,)).tissue == (alone, None)
+    assert Assembly(alone, objects=(wire,)).tissue == (alone, ())
     forced = Assembly(ct(), objects=(replace(wire, displace=True),)).displaced
     assert forced is not None
     assert forced.sum() * 3.6 == pytest.approx(wire.parts[0].mesh.volume_mm3, rel=0.05)
@@ -91,10 +91,9 @@ def test_tissue_keeps_type_and_loses_labels() -> None:
     for dtype in (np.int16, np.float32):
         volume = ct(dtype=dtype)
         labels = Labels(np.ones(volume.shape, np.uint8), volume.affine, {1: "liver"})
-        tissue, rest = Assembly(volume, labels, (lead_ball(),)).tissue
+        tissue, (rest,) = Assembly(volume, (labels,), (lead_ball(),)).tissue
         assert tissue.hu.dtype == dtype
         assert tissue.hu.min() == -1000
-        assert rest is not None
         assert (rest.array == 0).sum() * 3.6 == pytest.approx(ball(9.0).volume_mm3, rel=0.05)
         assert (volume.hu == 40).all()
         assert labels.array.all()
@@ -186,7 +185,7 @@ def test_refusals_of_the_assembly() -> None:
     volume = ct()
     labels = Labels(np.ones((2, 2, 2), np.uint8), np.eye(4), {1: "liver"})
     with pytest.raises(InputError, match="grid"):
-        Assembly(volume, labels)
+        Assembly(volume, (labels,))
 
 
 def test_place_an_object() -> None:

@@ -271,7 +271,8 @@ def refused(result: Result, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [((), "Missing command"), (("drr",), "CT"), (("x-ray",), "x-ray"), (("--drr",), "--drr")]
+    ("arguments", "says"),
+    [((), "Missing command"), (("drr",), "--output"), (("x-ray",), "x-ray"), (("--drr",), "--drr")],
 )
 def test_bad_usage_is_one_line(synth: Callable[..., Result], arguments: tuple[str, ...], says: str) -> None:
     refused(synth(*arguments), says)

@@ -208,7 +208,7 @@ def test_blades_and_window(synth: Callable[..., Result], inputs: Path, tmp_path:
 
 
 def test_without_masks(synth: Callable[..., Result], inputs: Path, tmp_path: Path) -> None:
-    labels = ("--labels", inputs / "map.nii.gz", "--no-masks")
+    labels = ("--labels", inputs / "map.nii.gz", "--masks", "none")
     assert synth("drr", inputs / "ct.mha", "-o", tmp_path / "out", *SIZE, *labels).code == 0
     assert not (tmp_path / "out" / "masks").exists()
 

@@ -14,12 +14,16 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synth.kernels import _launch
+
+if TYPE_CHECKING:
+    from synth.kernels.paint import Program
+    from synth.kernels.texture_matrices import TextureMatrices
 
 Array = NDArray[Any]
 
@@ -94,6 +98,21 @@ def convolve(image: Array, taps: Array, noise: Array, scale: float) -> Array:
     return result
 
 
+def paint(hu: Array, labels: Array, parts: Array, origin: Any, spacing: Any, program: Program) -> None:
+    """Run paint.cu."""
+    _launch.paint(_Host(), hu, labels, parts, origin, spacing, program)
+
+
+def texture(hu: Array, labels: Array, sd: Any, correlation: Any, seed: int, origin: Any, spacing: Any) -> None:
+    """Run texture.cu."""
+    _launch.texture(_Host(), hu, labels, sd, correlation, seed, origin, spacing)
+
+
+def texture_matrices(levels: Array, values: Any, steps: Any) -> TextureMatrices:
+    """Run texture_matrices.cu."""
+    return _launch.texture_matrices(_Host(), levels, values, steps)
+
+
 class _Texture(ctypes.Structure):
     """HostTexture of the shim."""
 
@@ -151,6 +170,7 @@ def _library(source: str, quantised: bool) -> ctypes.CDLL:
     launchers = "\n".join(f"HOST_LAUNCHER({kernel})" for kernel in _launch.KERNELS[source])
     program.write_text(f'#include "cuda_host_shim.h"\n#include "{_KERNELS / source}.cu"\n{launchers}\n', "utf-8")
     options = ["-std=c++17", "-O2", "-shared", "-fPIC", f"-I{_SHIM}", *(["-DCUDA_HOST_QUANTISED"] if quantised else [])]
+    options += ["-ffp-contract=off"] if source in _launch.UNFUSED else []
     done = subprocess.run([compiler, *options, "-o", library, program], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{source}.cu does not compile for the host:\n{done.stderr}")

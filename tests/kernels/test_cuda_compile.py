@@ -20,7 +20,8 @@ def compile_nvcc(source: Path, architecture: str, folder: Path) -> str:
     if nvcc is None:
         pytest.skip("no nvcc")
     target = folder / "kernel.ptx"
-    command = [nvcc, "-std=c++17", "-ptx", f"-arch={architecture}", "-o", str(target), str(source)]
+    fusing = ["--fmad=false"] if source.stem in _launch.UNFUSED else []
+    command = [nvcc, "-std=c++17", *fusing, "-ptx", f"-arch={architecture}", "-o", str(target), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "the compiler warns"
@@ -36,7 +37,8 @@ def compile_nvrtc(source: Path, architecture: str, folder: Path) -> str:
     except (RuntimeError, OSError) as error:
         pytest.skip(f"no NVRTC ({error})")
     program = nvrtc.createProgram(source.read_text(), source.name, [], [])
-    nvrtc.compileProgram(program, ["--std=c++17", f"--gpu-architecture={architecture}"])
+    fusing = ["--fmad=false"] if source.stem in _launch.UNFUSED else []
+    nvrtc.compileProgram(program, ["--std=c++17", *fusing, f"--gpu-architecture={architecture}"])
     ptx = nvrtc.getPTX(program)
     return ptx.decode() if isinstance(ptx, bytes) else str(ptx)
 
@@ -51,3 +53,4 @@ def test_every_source_is_listed() -> None:
 def test_compiles(compiler, source, architecture, tmp_path) -> None:  # type: ignore[no-untyped-def]
     ptx = compiler(FOLDER / f"{source}.cu", architecture, tmp_path)
     assert sorted(re.findall(r"\.entry (\w+)", ptx)) == sorted(_launch.KERNELS[source])
+    assert not (source in _launch.UNFUSED and re.search(r"\bfma\.rn\.f32", ptx))

@@ -12,6 +12,9 @@ import pytest
 
 from synth.kernels import _cuda, _launch, noise
 from synth.kernels.occupancy import mesh_occupancy
+from synth.kernels.paint import paint
+from synth.kernels.texture import texture
+from synth.kernels.texture_matrices import texture_matrices
 from tests.kernels import host_cuda, scenes
 from tests.kernels.kernel_checks import KernelChecks
 
@@ -102,7 +105,10 @@ def test_the_stand_in_has_the_signatures_of_the_loader(name: str) -> None:
     [
         ("convolve", noise.convolve),
         ("mesh_occupancy", mesh_occupancy),
+        ("paint", paint),
         ("standard_normal", noise.standard_normal),
+        ("texture", texture),
+        ("texture_matrices", texture_matrices),
         ("uniform", noise.uniform),
         ("with_quantum_noise", noise.with_quantum_noise),
     ],

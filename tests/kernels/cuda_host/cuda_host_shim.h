@@ -100,6 +100,21 @@ inline unsigned long long atomicAdd(unsigned long long* address, unsigned long l
     *address += value;
     return before;
 }
+inline unsigned int atomicAdd(unsigned int* address, unsigned int value) {
+    const unsigned int before = *address;
+    *address += value;
+    return before;
+}
+inline unsigned int atomicMin(unsigned int* address, unsigned int value) {
+    const unsigned int before = *address;
+    if (value < before) *address = value;
+    return before;
+}
+inline unsigned int atomicMax(unsigned int* address, unsigned int value) {
+    const unsigned int before = *address;
+    if (value > before) *address = value;
+    return before;
+}
 
 using std::ceil, std::fabs, std::floor, std::fmax, std::fmin, std::sqrt;
 

@@ -1,0 +1,1 @@
+"""What scripts/measure_phantoms.py measures, and on what."""

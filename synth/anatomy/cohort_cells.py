@@ -1,0 +1,76 @@
+"""Cells of the label files of chest radiograph data sets, in their many spellings."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from synth.anatomy.vocabulary import CHEXPERT_OF
+from synth.core.record import CHEXPERT_FINDINGS
+
+__all__ = ["Label", "age_of", "column_key", "label_of", "labels_of", "sex_of", "view_of"]
+
+Label = tuple[str, str | None]
+"""Name and kind of a finding."""
+
+_SEXES = {"f": "F", "female": "F", "w": "F", "woman": "F", "m": "M", "male": "M", "man": "M"}
+_VIEWS = {"pa": "PA", "ap": "AP", "lateral": "LATERAL", "ll": "LATERAL", "rl": "LATERAL", "l": "LATERAL"}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([ymwd]?)", re.IGNORECASE)
+_YEARS = {"": 1.0, "y": 1.0, "m": 1 / 12, "w": 1 / 52, "d": 1 / 365}
+_OLDEST = 120.0
+_NOTHING = frozenset({"no finding", "no findings", "normal", "healthy", "none", "0"})
+_UNKNOWN = frozenset({"", "unspecified", "unknown", "todo", "nan"})
+
+
+def column_key(name: str) -> str:
+    """A column's name without case, blanks and punctuation: "Frontal/Lateral" is "frontallateral"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@lru_cache(4096)
+def sex_of(cell: str) -> str | None:
+    """Female, male or unknown, in one letter."""
+    return _SEXES.get(cell.strip().lower())
+
+
+@lru_cache(4096)
+def age_of(cell: str) -> float | None:
+    """Years; "058Y" and "010M" are read, and what no one has reached is unknown."""
+    match = _AGE.fullmatch(cell.strip())
+    if match is None:
+        return None
+    years = float(match[1]) * _YEARS[match[2].lower()]
+    return years if years <= _OLDEST else None
+
+
+@lru_cache(4096)
+def view_of(cell: str) -> str | None:
+    """The view, or unknown; "AP Supine" is AP."""
+    words = re.split(r"[\s_/-]+", cell.strip().lower())
+    return _VIEWS.get(words[0])
+
+
+def labels_of(cell: str) -> tuple[Label, ...] | None:
+    """The findings of a cell like "Effusion|Mass", without repeats, in alphabetic order; None where nothing is said."""
+    words = [word.strip().lower().replace("_", " ") for word in re.split(r"[|;]", cell)]
+    if all(word in _UNKNOWN for word in words):
+        return None
+    found = {label_of(word) for word in words if word not in _NOTHING | _UNKNOWN}
+    return tuple(sorted(found, key=lambda label: (label[0], label[1] or "")))
+
+
+def label_of(word: str) -> Label:
+    """Name and kind of one label; a word that is not known is a name of its own."""
+    word = word.strip().lower().replace("_", " ")
+    return _names().get(word, (word.capitalize(), None))
+
+
+@cache
+def _names() -> dict[str, Label]:
+    """Lower-case label → name and kind: CheXpert's names, the kinds of our vocabulary, then tables/label_names.csv."""
+    text = files("synth.anatomy").joinpath("tables", "label_names.csv").read_text(encoding="utf-8")
+    more = {row["label"]: (row["name"], row["kind"] or None) for row in csv.DictReader(text.splitlines())}
+    kinds: dict[str, Label] = {kind: (name, kind) for kind, name in CHEXPERT_OF.items()}
+    return kinds | {name.lower(): (name, None) for name in CHEXPERT_FINDINGS} | more

@@ -1,0 +1,222 @@
+"""Samples written by one process or several: the same bytes, as each is a pure function of the job and its index.
+
+Workers are fresh interpreters (a process with threads or a GPU's context cannot be forked). Each is handed one share of
+the samples at a time and tells of every sample that is safe. Ctrl-C reaches only the parent, which stops the workers; a
+worker whose parent has vanished ends at once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from synth.core.errors import SynthError
+from synth.kernels.threads import thread_count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from synth.core.record import Sample, ScanSample
+    from synth.dataset.folder import DatasetFolder
+
+    Warn = Callable[[str], None]
+
+__all__ = ["Job", "write_samples"]
+
+_THREADS = ("SYNTH_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PATIENCE_S = 20.0  # for what a worker must finish before it can stop
+_STOPPED = 130
+
+
+class Job(Protocol):
+    """What makes samples."""
+
+    def samples(self, indices: Sequence[int], *, warn: Warn) -> Iterator[Sample | ScanSample]:
+        """The samples of ascending indices, in any order."""
+
+
+def write_samples(
+    job: Job, folder: DatasetFolder, shares: Sequence[Sequence[int]], *, workers: int, warn: Warn
+) -> Iterator[int]:
+    """Makes and writes samples; yields the index of every one once it is safe.
+
+    Args:
+        job: What makes them.
+        folder: Where they go.
+        shares: Indices that are best made together, such as those of one patient.
+        workers: Processes; with more than one the job must pickle, and each has its share of the threads.
+        warn: Called with what a reader mended or doubts.
+
+    Raises:
+        SynthError: A worker was killed. What a sample raises is raised here, from whichever worker.
+    """
+    if min(workers, len(shares)) > 1:
+        yield from _spread(job, folder, shares, min(workers, len(shares)), warn)
+        return
+    for sample in job.samples([index for share in shares for index in share], warn=warn):
+        folder.write(sample)
+        yield sample.index
+
+
+def _spread(
+    job: Job, folder: DatasetFolder, shares: Sequence[Sequence[int]], workers: int, warn: Warn
+) -> Iterator[int]:
+    crew: dict[Connection, SpawnProcess] = {}
+    try:
+        with _for_workers(workers):
+            for _ in range(workers):
+                line, process = _started(job, folder)
+                crew[line] = process
+        yield from _directed(crew, shares, warn)
+        for process in crew.values():
+            process.join(_PATIENCE_S)
+    finally:
+        _dismiss(crew)
+
+
+def _directed(crew: dict[Connection, SpawnProcess], shares: Sequence[Sequence[int]], warn: Warn) -> Iterator[int]:
+    """Hands every worker a share whenever it is free, until none is left."""
+    ahead = iter(shares)
+    busy = set(crew)
+    for line in crew:
+        _hand(line, next(ahead, None))
+    while busy:
+        ready = cast("list[Connection]", wait(list(busy)))
+        for line in ready:
+            try:
+                kind, value = line.recv()
+            except (EOFError, ConnectionError):
+                raise _lost(crew[line]) from None
+            if kind == "done":
+                yield value
+            elif kind == "warn":
+                warn(value)
+            elif kind == "failed":
+                raise value
+            elif not _hand(line, next(ahead, None)):
+                busy.discard(line)
+
+
+def _hand(line: Connection, share: Sequence[int] | None) -> bool:
+    """Whether there was a share to send; without one the worker ends."""
+    with suppress(BrokenPipeError):  # a worker that has died is noticed when it is listened to
+        line.send(share)
+    return share is not None
+
+
+def _started(job: Job, folder: DatasetFolder) -> tuple[Connection, SpawnProcess]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(job, folder, theirs), name="synth-worker", daemon=True)
+    process.start()
+    theirs.close()  # so that a worker's end closes the line
+    return ours, process
+
+
+def _dismiss(crew: dict[Connection, SpawnProcess]) -> None:
+    """Ends the workers that still run."""
+    for process in crew.values():
+        if process.is_alive():
+            process.terminate()
+    for line, process in crew.items():
+        process.join(_PATIENCE_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        line.close()
+
+
+def _lost(process: SpawnProcess) -> BaseException:
+    process.join(_PATIENCE_S)
+    if process.exitcode in (_STOPPED, -signal.SIGTERM):  # the whole group was asked to end
+        return KeyboardInterrupt()
+    code = process.exitcode or 0
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return SynthError(
+        f"a worker process died ({how}); if memory was short use fewer --workers, and go on with --resume"
+    )
+
+
+@contextmanager
+def _for_workers(workers: int) -> Iterator[None]:
+    """What processes started here inherit: a share of the threads, and deafness to Ctrl-C."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    share = str(max(1, thread_count() // workers))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        os.environ.update(dict.fromkeys(_THREADS, share))
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _work(job: Job, folder: DatasetFolder, line: Connection) -> None:
+    """What a worker does."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    end = _End()
+    signal.signal(signal.SIGTERM, end.asked)
+    try:
+        while (share := line.recv()) is not None:
+            for sample in job.samples(share, warn=lambda text: line.send(("warn", text))):
+                with end.put_off():
+                    folder.write(sample)
+                line.send(("done", sample.index))
+            line.send(("free", None))
+    except (EOFError, BrokenPipeError):
+        os._exit(_STOPPED)
+    except Exception as error:
+        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+        _tell(line, error)
+
+
+class _End:
+    """Ends the process at once when it is asked to, but not amid the files of a sample."""
+
+    def __init__(self) -> None:
+        self._writing = self._wanted = False
+
+    def asked(self, _signal: int, _frame: Any) -> None:
+        """What the signal calls."""
+        self._wanted = True
+        if not self._writing:
+            os._exit(_STOPPED)
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Until the block has ended."""
+        self._writing = True
+        try:
+            yield
+        finally:
+            self._writing = False
+            if self._wanted:
+                os._exit(_STOPPED)
+
+
+def _tell(line: Connection, error: Exception) -> None:
+    try:
+        line.send(("failed", error))
+    except BrokenPipeError:
+        os._exit(_STOPPED)
+    except Exception:  # it does not pickle
+        line.send(("failed", RuntimeError("".join(traceback.format_exception(error)))))
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(_STOPPED)
