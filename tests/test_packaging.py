@@ -68,7 +68,7 @@ def test_every_folder_with_python_files_is_a_listed_package() -> None:
     assert SETUPTOOLS["packages"] == sorted(map(package, folders))
     mapped = {name: Path(folder) for name, folder in SETUPTOOLS["package-dir"].items()}
     for folder in folders:
-        assert mapped.get(package(folder)) == folder or mapped[folder.parts[0]] / Path(*folder.parts[1:]) == folder
+        assert mapped[package(Path(folder.parts[0]))] / Path(*folder.parts[1:]) == folder
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synth.anatomy.scan import Scan
     from synth.core.record import Finding
 
-__all__ = ["edema"]
+__all__ = ["edema", "interstitial"]
 
 _FLUID_HU = 20.0
 _STRENGTH = {"mild": 0.45, "moderate": 0.75, "severe": 1.1}
