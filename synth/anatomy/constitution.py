@@ -38,7 +38,7 @@ def constitution(
         person: Whose body; race is not read.
         generator: Source of the residual scatter; None gives the expected body. The number of draws is the same for all
             persons and arguments, so that one person can be had in two postures.
-        inspiration: Share of the inspiratory capacity, 0 to 1; default drawn: 0.92 ± 0.05 standing, 0.85 ± 0.07 lying
+        inspiration: Share of the inspiratory capacity, 0 to 1; default drawn: 0.86 ± 0.08 standing, 0.78 ± 0.09 lying
             (ours), without a generator its mean.
         arms_up: Default: as in CT when supine, beside the body when standing.
         supine: Default: standing.
@@ -52,7 +52,7 @@ def constitution(
     supine = bool(supine)
     breath = 0.0 if generator is None else float(np.clip(generator.standard_normal(), -_FURTHEST, _FURTHEST))
     if inspiration is None:
-        inspiration = min((0.85 if supine else 0.92) + (0.07 if supine else 0.05) * breath, 1.0)
+        inspiration = min((0.78 if supine else 0.86) + (0.09 if supine else 0.08) * breath, 1.0)
     if not 0 <= inspiration <= 1:
         raise InputError(f"inspiration must be from 0 to 1, the share of the inspiratory capacity; got {inspiration:g}")
     values = measures(Traits.of(person, supine=supine, inspiration=inspiration), generator)

@@ -65,7 +65,7 @@ class Phantom:
     def extent(self) -> NDArray[np.float64]:
         """(2, 3): lowest and highest x, y, z of the body between the neck and the loins, mm."""
         spine = self.frame.spine
-        bottom, top = spine.z(15.0), spine.z(-1.2)
+        bottom, top = spine.z(15.0), spine.z(-1.9)
         half = int(np.ceil(_REACH_MM / _COARSE_MM))
         shape = (int(np.ceil((top - bottom) / _COARSE_MM)), 2 * half + 1, 2 * half + 1)
         canvas = Canvas.empty(shape, (-half * _COARSE_MM, -half * _COARSE_MM, bottom), _COARSE_MM)

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import synth
-from synth.cli import doctor, drr, lowdose, phantom
+from synth.cli import doctor, drr, lowdose, phantom, score
 from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
@@ -22,7 +22,7 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     name="synth",
-    help="Synthetic radiology imaging: phantoms, and radiographs with masks from CT.",
+    help="Synthetic radiology imaging: phantoms, radiographs with masks from CT, and scores of synthetic images.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("drr")(drr.command)
 app.command("phantom")(phantom.command)
 app.command("lowdose")(lowdose.command)
+app.command("score")(score.command)
 app.command("doctor")(doctor.command)
 
 
@@ -43,7 +44,7 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Synthetic radiology imaging: phantoms, and radiographs with masks from CT."""
+    """Synthetic radiology imaging: phantoms, radiographs with masks from CT, and scores of synthetic images."""
 
 
 def main() -> None:

@@ -31,7 +31,9 @@ __all__ = ["Phantoms", "finding_maps", "subject_of"]
 
 _MOST = 10_000_000
 _VOXEL_MM = (0.5, 5.0)  # what a body can be drawn at
-_FIELD_MARGIN_MM = (30.0, 45.0, 42.0)  # about the lungs: x, y, z
+_FIELD = np.array([(0.11, -0.35, 0.25), (0.11, -0.35, 0.11)])
+"""Margins about the lungs, as shares of their size: right, front, below; left, back, above. The medians of real films,
+see docs/realism.md."""
 _POSTURES = {"standing": (False, False), "arms up": (True, False), "lying": (False, True)}
 """Posture → whether arms are up, and whether the patient lies on the back."""
 
@@ -174,9 +176,11 @@ def _chest(scan: Scan) -> NDArray[np.float64]:
     lungs = scan.where(*LOBES)
     ends = [np.flatnonzero(lungs.any(axis=axes))[[0, -1]] for axes in ((0, 1), (0, 2), (1, 2))]
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T @ scan.volume.affine[:3, :3].T + scan.volume.affine[:3, 3]
-    middle = (corners.min(0) + corners.max(0)) / 2
-    box: NDArray[np.float64] = corners + np.sign(corners - middle) * _FIELD_MARGIN_MM
-    return box
+    low, high = corners.min(0), corners.max(0)
+    size = high - low
+    # A field is opened in one plane: what lies before and behind would magnify its margins.
+    low, high = low - _FIELD[0] * size, high + _FIELD[1] * size
+    return np.array(np.meshgrid(*np.stack([low, high], axis=1))).reshape(3, -1).T
 
 
 def _objects(scan: Scan) -> tuple[Any, ...]:
