@@ -105,7 +105,8 @@ class Phantom:
         if shape is None:
             nx, ny, nz = np.ceil((box[1] - box[0]) / spacing).astype(int).tolist()
             shape = (nz, ny, nx)
-        origin = box.mean(axis=0) - (np.array(shape[::-1]) - 1) / 2 * spacing
+        # Every grid of one spacing is part of one lattice, whatever the posture.
+        origin = np.round(box.mean(axis=0) / spacing - (np.array(shape[::-1]) - 1) / 2) * spacing
         canvas = Canvas.empty(shape, origin, spacing, xp)
         paint(canvas, self.strokes, clock=clock)
         self._texture(canvas)
