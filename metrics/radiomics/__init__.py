@@ -1,0 +1,1 @@
+"""Radiomic features of pictures and volumes, as pyradiomics defines them, and fast."""
