@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["picture_rows", "report", "sheet"]
 
-COMPONENTS, RESAMPLES = 12, 300
 CREDIT = (
     "Real radiographs: NIH ChestX-ray14, provided by the NIH Clinical Center "
     "(https://nihcc.app.box.com/v/ChestXray-NIHCC; Wang et al., ChestX-ray8, CVPR 2017). CTs: LIDC-IDRI and "

@@ -38,7 +38,8 @@ def phantom_films(each: int, seed: int, kept: Path | None = None) -> dict[str, l
         kept: A .npz to read the films from; where it is missing, they are made and put there.
     """
     if kept is None or not kept.exists():
-        films = {kind: list(_made(kind, each, seed)) for kind in POPULATIONS}
+        # Seeds of their own: with one, both populations would have the same bodies.
+        films = {kind: list(_made(kind, each, seed + i)) for i, kind in enumerate(POPULATIONS)}
         if kept is not None:
             _keep(films, kept)
         return films
