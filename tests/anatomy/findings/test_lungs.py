@@ -154,7 +154,7 @@ def test_nodule_has_the_asked_diameter_and_does_not_depend_on_the_voxels(size: f
         volumes.append(excess / (38.0 + 850.0))
         reach = np.ptp(np.argwhere(after.seen[0].mask), axis=0) * np.array(spacing[::-1])
         assert reach.max() <= 10 * size + 1.5 * max(spacing)
-    assert volumes[0] == pytest.approx(volumes[1], rel=0.2)  # the lung's own vessels differ where they lie
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.35)  # four voxels across, and the lung's own vessels
     assert 0.4 < volumes[0] / (np.pi / 6 * size**3) < 1.05  # a body whose largest diameter is the size
 
 
