@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same examples in every run: what fails, fails for everyone. `--hypothesis-seed=random` looks further.
+# The same examples in every run: what fails, fails for everyone.
 settings.register_profile("same", derandomize=True)
 settings.load_profile("same")
 
