@@ -49,7 +49,7 @@ HERE = Path(__file__).resolve().parent
 SIZES = {"256×256×192 at 1.5 mm": ((192, 256, 256), 1.5), "128×128×128 at 3 mm": ((128, 128, 128), 3.0)}
 WHOLE = 50_000
 PARTS = {
-    "plan of the body": (Phantoms, "body"),
+    "plan of the body": (Patient, "phantom"),
     "painting and texture": (Phantom, "voxelise"),
     "findings and the rest of the scan": (Patient, "scan"),
     "maps of groups, records": (Phantoms, "read"),
