@@ -160,6 +160,8 @@ def pair_features(
     if first.feature_names != second.feature_names:
         raise InputError(f"{reference.name} and {generated.name}: one holds volumes, the other 2D images; use one kind")
     warnings = (*first.warnings, *second.warnings, *set_warnings(first.survey, second.survey))
+    if reference.masks is not None and not extractor.uses_masks:
+        warnings += (f"{extractor.name} does not look at masks: its features are of whole images",)
     if standardise:
         return _standardised(first, second, warnings)
     for found in (first, second):

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import synth
-from synth.cli import doctor, drr, lowdose, phantom, score
+from synth.cli import doctor, drr, gate, lowdose, phantom, score
 from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ app.command("drr")(drr.command)
 app.command("phantom")(phantom.command)
 app.command("lowdose")(lowdose.command)
 app.command("score")(score.command)
+app.command("gate")(gate.command)
 app.command("doctor")(doctor.command)
 
 

@@ -11,30 +11,30 @@ import typer
 from synth.cli.progress import progress
 from synth.core.errors import InputError
 
-__all__ = ["OnError", "check_report", "command", "size_of", "window_of"]
+__all__ = ["command"]
 
 
-class OnError(StrEnum):
+class _OnError(StrEnum):
     """What to do about a file that cannot be read."""
 
     STOP, SKIP = "stop", "skip"
 
 
-Extractor = Annotated[
+_Extractor = Annotated[
     str,
     typer.Option(metavar="NAME", help="radiomics, inception, raddino, radimagenet, biomedclip, or a model's folder."),
 ]
-Masks = Annotated[
+_Masks = Annotated[
     str | None, typer.Option(metavar="WHERE", help="Of both sets: own (those that lie with the images) or a column.")
 ]
-RealMasks = Annotated[
+_RealMasks = Annotated[
     str | None, typer.Option(metavar="WHERE", help="Of the real set: a folder, annotations.json, own or a column.")
 ]
-FakeMasks = Annotated[str | None, typer.Option(metavar="WHERE", help="Of the other set.")]
-OnErrorText = Annotated[OnError, typer.Option(help="What to do about files that cannot be read.")]
-Weights = Annotated[Path | None, typer.Option(metavar="PATH", help="Where the extractor's model lies.")]
-Size = Annotated[str | None, typer.Option("--resize", metavar="HxW", help="Bring 2D images to one size.")]
-WindowText = Annotated[
+_FakeMasks = Annotated[str | None, typer.Option(metavar="WHERE", help="Of the other set.")]
+_SkipOption = Annotated[_OnError, typer.Option(help="What to do about files that cannot be read.")]
+_Weights = Annotated[Path | None, typer.Option(metavar="PATH", help="Where the extractor's model lies.")]
+_Size = Annotated[str | None, typer.Option("--resize", metavar="HxW", help="Bring 2D images to one size.")]
+_WindowText = Annotated[
     str, typer.Option("--window", metavar="HOW", help="16-bit images at 8 bits by full, minmax or LOW,HIGH.")
 ]
 
@@ -51,27 +51,28 @@ def command(
     by: Annotated[
         str | None, typer.Option(metavar="COLUMNS", help="Subgroups, such as sex,age_group or sex+age_group.")
     ] = None,
-    extractor: Extractor = "radiomics",
-    weights: Weights = None,
-    masks: Masks = None,
-    real_masks: RealMasks = None,
-    fake_masks: FakeMasks = None,
-    resize: Size = None,
-    window: WindowText = "full",
-    on_error: OnErrorText = OnError.STOP,
+    extractor: _Extractor = "radiomics",
+    weights: _Weights = None,
+    masks: _Masks = None,
+    real_masks: _RealMasks = None,
+    fake_masks: _FakeMasks = None,
+    resize: _Size = None,
+    window: _WindowText = "full",
+    on_error: _SkipOption = _OnError.STOP,
     seed: Annotated[int, typer.Option(help="Of permutations and splits.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score generated images against real ones, with intervals, floors and p-values."""
     from synth.core.files import write_bytes
     from synth.metrics.metric_table import DEFAULT, metric_names, passes
-    from synth.metrics.scoring import open_pair, score
+    from synth.metrics.score_inputs import open_pair
+    from synth.metrics.scoring import score
 
     for path in (output, page):
-        check_report(path, (real, fake))
+        _check_report(path, (real, fake))
     wanted = metric_names(DEFAULT if metrics is None else metrics)
     sets = open_pair(
-        real, fake, real_masks or masks, fake_masks or masks, size_of(resize), "skip" if on_error == "skip" else "raise"
+        real, fake, real_masks or masks, fake_masks or masks, _size(resize), "skip" if on_error == "skip" else "raise"
     )
     with progress(passes(wanted) * sum(map(len, sets))) as report:
         card = score(
@@ -80,7 +81,7 @@ def command(
             by=by,
             extractor=extractor,
             weights=weights,
-            window=window_of(window),
+            window=_window(window),
             seed=seed,
             progress=report.advance,
         )
@@ -93,7 +94,7 @@ def command(
     print(card.to_json() if as_json else card.table(), end="")
 
 
-def check_report(path: Path | None, inputs: tuple[Path, ...]) -> None:
+def _check_report(path: Path | None, inputs: tuple[Path, ...]) -> None:
     """Refuses a place for a report that is a folder, or that lies among the images.
 
     Raises:
@@ -108,7 +109,7 @@ def check_report(path: Path | None, inputs: tuple[Path, ...]) -> None:
             raise InputError(f"{path}: is what is scored; choose another place for the report")
 
 
-def size_of(text: str | None) -> tuple[int, int] | None:
+def _size(text: str | None) -> tuple[int, int] | None:
     """(h, w) of "256x256" or "256".
 
     Raises:
@@ -122,8 +123,8 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
-def window_of(text: str) -> Any:
-    """ "full", "minmax", or (low, high) of "0,4095".
+def _window(text: str) -> Any:
+    """The window of a text: full, minmax, or (low, high) of "0,4095".
 
     Raises:
         InputError: Anything else.
