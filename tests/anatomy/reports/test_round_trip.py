@@ -39,6 +39,11 @@ FINDINGS = st.sampled_from([finding for kind in KINDS for finding in all_finding
 SEEDS = st.integers(0, 2**32)
 
 
+def place(finding: Finding) -> tuple[str | None, ...]:
+    """Two of a kind in one place are told apart by size alone, which a sentence of both may leave open."""
+    return finding.kind, finding.laterality, finding.location
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_canonical_prompt_of_every_finding(kind: str):
     for finding in all_findings(kind):
@@ -47,7 +52,7 @@ def test_the_canonical_prompt_of_every_finding(kind: str):
 
 
 @given(
-    findings=st.lists(FINDINGS, max_size=4, unique=True),
+    findings=st.lists(FINDINGS, max_size=4, unique_by=place),
     seed=SEEDS,
     style=st.sampled_from(STYLES),
     sex=st.sampled_from(["F", "M", None]),
@@ -56,7 +61,7 @@ def test_the_canonical_prompt_of_every_finding(kind: str):
 )
 @settings(max_examples=800, deadline=None)
 def test_prompts(findings: list[Finding], seed: int, style: str, sex: str | None, age: int | None, race: str):
-    record = Record("PA", sex, age, race, tuple(findings))
+    record = Record("PA", sex, age, race, findings=tuple(findings))
     prompt = write_prompt(record, np.random.default_rng(seed), style)
     back = parse(prompt)
     assert (back.sex, back.age, back.race) == (sex, age, race), prompt
@@ -64,14 +69,14 @@ def test_prompts(findings: list[Finding], seed: int, style: str, sex: str | None
 
 
 @given(
-    findings=st.lists(FINDINGS, max_size=5, unique=True),
+    findings=st.lists(FINDINGS, max_size=5, unique_by=place),
     seed=SEEDS,
     sections=st.sampled_from([("findings", "impression"), ("findings",), ("impression",), SECTIONS]),
     comparison=st.sampled_from(["", "chest radiograph of the day before"]),
 )
 @settings(max_examples=800, deadline=None)
 def test_reports(findings: list[Finding], seed: int, sections: tuple[str, ...], comparison: str):
-    record = Record("AP", "F", 47, "", tuple(findings))
+    record = Record("AP", "F", 47, findings=tuple(findings))
     generator = np.random.default_rng(seed)
     report = write_report(record, generator, sections=sections, comparison=comparison)
     back = parse(report)
