@@ -1,4 +1,4 @@
-"""How a scanner shows a body: blur, noise, and the couch below.
+"""How a scanner shows a body: blur and noise.
 
 A phantom is drawn as if by an ideal scanner. Here it gets the blur of a protocol's kernel and slice thickness, and
 the noise of its dose: of rays through the body itself, streaky between the shoulders (synth.drr.low_dose).
@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from synth.anatomy.solids import Slab, Stroke
 from synth.core.errors import InputError
 from synth.drr.ct_dose import Protocol
 from synth.drr.low_dose import low_dose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from synth.anatomy.scan import Scan
 
-__all__ = ["Scanner", "couch", "scanned"]
+__all__ = ["Scanner", "scanned"]
 
-_BEYOND = 100.0
-"""What is drawn is taken for a scan of so many times the dose: its own noise is nil beside what is added."""
+_PLENTY_MAS = 10_000.0
+"""What is drawn is taken for a scan of this dose: its own noise is nil beside what is added."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +32,10 @@ class Scanner:
     Attributes:
         protocol: Tube, dose, kernel and slice thickness.
         noise: Whether to add the dose's noise.
-        couch: Whether the couch is in the picture; for patients who lie.
     """
 
     protocol: Protocol = field(default_factory=Protocol)
     noise: bool = True
-    couch: bool = True
 
 
 def scanned(scan: Scan, scanner: Scanner, seed: int) -> Scan:
@@ -63,29 +58,7 @@ def scanned(scan: Scan, scanner: Scanner, seed: int) -> Scan:
     blurred = ndimage.gaussian_filter(volume.hu.astype(np.float32), sigmas, mode="nearest", truncate=3)
     seen = replace(volume, hu=blurred)
     if scanner.noise:
-        plentiful = replace(scanner.protocol, mas=scanner.protocol.mas * _BEYOND)
-        seen = low_dose(seen, 1 / _BEYOND, seed=seed, protocol=plentiful)
+        plentiful = replace(scanner.protocol, mas=_PLENTY_MAS)
+        seen = low_dose(seen, scanner.protocol.mas / _PLENTY_MAS, seed=seed, protocol=plentiful)
     hu = np.clip(np.rint(seen.hu), -1024, 3071).astype(np.int16)
     return replace(scan, volume=replace(volume, hu=hu))
-
-
-def couch(back_y: float, z: tuple[float, float], hu: Mapping[str, float]) -> list[Stroke]:
-    """A curved couch below someone who lies: a shell of carbon fibre around foam.
-
-    Args:
-        back_y: How far back the body reaches, mm.
-        z: Lower and upper end of the picture, mm.
-        hu: Mean HU by tissue.
-    """
-    x = np.arange(-220.0, 221.0, 10.0)
-    top = back_y - 18.0 + 18.0 * (1 - (x / 220) ** 2) + 2.0
-    under = top[0] + 40.0 + 12.0 * (1 - (x / 220) ** 2)
-    lower, upper = (np.tile(surface, (2, 1)) for surface in (top, under))
-    # w = y, so u must run to the right for the axes to be right-handed.
-    axes = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
-    slab = Slab(lower, upper, float(x[0]), z[0] - 50, 10.0, z[1] - z[0] + 100, axes=axes)
-    air = ("",)
-    return [
-        Stroke((slab,), hu["couch_shell"], "couch", over=air, group="couch"),
-        Stroke((slab,), hu["couch_core"], None, over=("couch",), inset_mm=2.0, group="couch"),
-    ]
