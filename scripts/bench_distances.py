@@ -25,10 +25,10 @@ import numpy as np
 from bench_drr_peers.tables import number, replace_section, table
 from scipy import linalg
 
-from synth.metrics.frechet import frechet_distance
-from synth.metrics.gaussian import GaussianStatistics
-from synth.metrics.kernel_distance import kid
-from synth.metrics.prdc import prdc
+from synth.metrics.distances.frechet import frechet_distance
+from synth.metrics.distances.gaussian import GaussianStatistics
+from synth.metrics.distances.kernel import kid
+from synth.metrics.distances.prdc import prdc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -35,10 +35,10 @@ from synth.anatomy.patient import Patient
 from synth.anatomy.person import draw_person
 from synth.anatomy.phantom import Phantom, phantom
 from synth.core.seeds import sample_generator
-from synth.dataset import case
-from synth.dataset.case import Case
 from synth.dataset.folder import DatasetFolder
-from synth.dataset.phantoms import Phantoms
+from synth.dataset.patients.phantoms import Phantoms
+from synth.dataset.radiographs import case
+from synth.dataset.radiographs.case import Case
 from synth.drr.assembly import Assembly
 from synth.drr.projector import Projector
 

@@ -4,7 +4,7 @@
     python scripts/make_training_set.py -o FOLDER --bodies 20 --each 10        # a look at it
 
 Every body is another person of a hospital's population, with a breath and findings of its own; every radiograph has a
-pose (synth/dataset/poses.py) and a technique (`random`) of its own. Masks are those of groups and findings. It is what
+pose and a technique (`random`) of its own. Masks are those of groups and findings. It is what
 `synth drr --phantom N --poses M --preset random --masks groups` makes, with defaults for training and a rate that is
 told on the way. The folder is a dataset of ours: images, metadata.csv, masks/annotations.json, dataset.json. Stopped at
 any moment and started again with --resume, it ends in the bytes of one run; any number of workers gives the same.
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth.core.errors import InputError, SynthError
-from synth.dataset.drr import DrrJob
-from synth.dataset.phantoms import Phantoms
+from synth.dataset.patients.phantoms import Phantoms
+from synth.dataset.radiographs.job import DrrJob
 from synth.drr.projector import choose_backend
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from synth.dataset.coco import read_masks
-from synth.dataset.png import read_png
+from synth.dataset.writers.coco import read_masks
+from synth.dataset.writers.png import read_png
 
 # Structures by the beginning of their names, each family with its colour (hue 0 to 1).
 FAMILIES = {"lung_upper": 0.55, "lung_middle": 0.45, "lung_lower": 0.65, "heart": 0.0, "aorta": 0.95, "liver": 0.12}

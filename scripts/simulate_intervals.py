@@ -22,13 +22,13 @@ import numpy as np
 from bench_drr_peers.tables import replace_section
 
 from synth.core.seeds import sample_generator
-from synth.metrics.diversity_score import vendi_diversity_score
-from synth.metrics.frechet import frechet_distance
-from synth.metrics.frechet_infinity import frechet_infinity
-from synth.metrics.frechet_score import frechet_infinity_score, frechet_score, same_distribution
-from synth.metrics.kernel_distance import kid
-from synth.metrics.kernel_score import cmmd_score, kid_score
-from synth.metrics.prdc_score import prdc_scores
+from synth.metrics.distances.diversity_score import vendi_diversity_score
+from synth.metrics.distances.frechet import frechet_distance
+from synth.metrics.distances.frechet_infinity import frechet_infinity
+from synth.metrics.distances.frechet_score import frechet_infinity_score, frechet_score, same_distribution
+from synth.metrics.distances.kernel import kid
+from synth.metrics.distances.kernel_score import cmmd_score, kid_score
+from synth.metrics.distances.prdc_score import prdc_scores
 
 if TYPE_CHECKING:
     from collections.abc import Callable

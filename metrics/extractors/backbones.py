@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from synth.metrics.windowing import Window
+    from synth.metrics.images.windowing import Window
 
 __all__ = ["backbone", "clip_tower"]
 

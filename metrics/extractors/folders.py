@@ -15,7 +15,7 @@ from synth.metrics.extractors.torchscript import is_torchscript, load_torchscrip
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from synth.metrics.windowing import Window
+    from synth.metrics.images.windowing import Window
 
 __all__ = ["from_folder", "from_torchscript"]
 

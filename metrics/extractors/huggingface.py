@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from synth.metrics.windowing import Window
+    from synth.metrics.images.windowing import Window
 
 __all__ = ["huggingface"]
 

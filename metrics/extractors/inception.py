@@ -19,7 +19,7 @@ from synth.metrics.extractors.finding import weights_folder
 from synth.metrics.extractors.network import Network, choose_device, import_torch, network
 from synth.metrics.extractors.protocol import file_hash
 from synth.metrics.extractors.torchscript import load_torchscript
-from synth.metrics.windowing import Window, resize_grey
+from synth.metrics.images.windowing import Window, resize_grey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

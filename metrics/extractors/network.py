@@ -9,7 +9,7 @@ import numpy as np
 
 from synth.core.errors import InputError
 from synth.metrics.extractors.protocol import import_optional, version_hash
-from synth.metrics.windowing import Window, resize_grey, to_8_bits
+from synth.metrics.images.windowing import Window, resize_grey, to_8_bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from synth.metrics.extractors.folders import from_folder, from_torchscript
 from synth.metrics.extractors.inception import inception
 from synth.metrics.extractors.protocol import Extractor
 from synth.metrics.extractors.radiomics import Radiomics
-from synth.metrics.windowing import Window, check_window
+from synth.metrics.images.windowing import Window, check_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

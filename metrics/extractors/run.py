@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.cache import ENVIRONMENT, FeatureCache
+from synth.metrics.extractors.cache import ENVIRONMENT, FeatureCache
 from synth.metrics.extractors.registry import extractor as find_extractor
-from synth.metrics.images import ImageSet, content_hash
-from synth.metrics.survey import Survey
+from synth.metrics.images.sets import ImageSet, content_hash
+from synth.metrics.images.survey import Survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synth.metrics.extractors.protocol import Extractor
-    from synth.metrics.image_sources import ImageSource
-    from synth.metrics.images import LoadedImage
+    from synth.metrics.images.sets import LoadedImage
+    from synth.metrics.images.sources import ImageSource
 
 __all__ = ["Features", "features", "stream_features"]
 

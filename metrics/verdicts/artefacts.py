@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.neighbours import codes
+from synth.metrics.distances.neighbours import codes
 from synth.metrics.verdicts.artefact_measures import Measures, measure
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold
 from synth.metrics.verdicts.storage import load, save

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.neighbours import codes, nearest
+from synth.metrics.distances.neighbours import codes, nearest
 from synth.metrics.score_value import check_features
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold, least_patients
 from synth.metrics.verdicts.storage import load, save
@@ -39,7 +39,7 @@ class Copies:
 
     A copy is near to one patient and no nearer to others than anyone is; in a dense region both distances are small,
     and the ratio is as usual. The threshold comes from the training images themselves, each against other patients.
-    For a whole set `synth.metrics.memorisation` sees more.
+    For a whole set `synth.metrics.memorisation.copying` sees more.
 
     Attributes:
         mean: (d,) of the training features.

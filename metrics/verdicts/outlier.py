@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from synth.core.errors import InputError
-from synth.metrics.neighbours import codes
+from synth.metrics.distances.neighbours import codes
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold, held_out_scores, least_patients
 from synth.metrics.verdicts.shrinkage import ledoit_wolf
 from synth.metrics.verdicts.storage import load, save

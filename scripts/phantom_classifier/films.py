@@ -22,11 +22,11 @@ from synth.anatomy.labels import LOBES
 from synth.anatomy.patient import admit
 from synth.core.files import atomic_path
 from synth.core.seeds import sample_generator
-from synth.dataset.case import Case
-from synth.dataset.drr import DrrJob
-from synth.dataset.phantoms import Phantoms, finding_maps
-from synth.dataset.scene import Scene
-from synth.dataset.subject import Subject
+from synth.dataset.patients.phantoms import Phantoms, finding_maps
+from synth.dataset.patients.subject import Subject
+from synth.dataset.radiographs.case import Case
+from synth.dataset.radiographs.job import DrrJob
+from synth.dataset.radiographs.scene import Scene
 
 if TYPE_CHECKING:
     from pathlib import Path

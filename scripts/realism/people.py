@@ -10,8 +10,8 @@ from PIL import Image
 
 from synth.anatomy.population import Population
 from synth.anatomy.reports import parse
-from synth.dataset.drr import DrrJob
-from synth.dataset.phantoms import Phantoms
+from synth.dataset.patients.phantoms import Phantoms
+from synth.dataset.radiographs.job import DrrJob
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import numpy as np
 from realism.films import LUNG_MM, Film
 from synth.anatomy.labels import LOBES
 from synth.anatomy.population import Population
-from synth.dataset.drr import DrrJob
-from synth.dataset.phantoms import Phantoms
+from synth.dataset.patients.phantoms import Phantoms
+from synth.dataset.radiographs.job import DrrJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

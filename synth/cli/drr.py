@@ -16,7 +16,7 @@ from synth.core.errors import InputError
 
 if TYPE_CHECKING:
     from synth.dataset.folder import ImageFormat
-    from synth.dataset.subject import Subjects
+    from synth.dataset.patients.subject import Subjects
     from synth.drr.geometry import Camera
 
 __all__ = ["command"]
@@ -111,9 +111,9 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Turn CT volumes or phantoms into radiographs, with projected masks where there are label maps."""
-    from synth.dataset.ct_files import CtFiles
-    from synth.dataset.drr import DrrJob
-    from synth.dataset.scene import Scene, read_scene
+    from synth.dataset.patients.ct_files import CtFiles
+    from synth.dataset.radiographs.job import DrrJob
+    from synth.dataset.radiographs.scene import Scene, read_scene
     from synth.drr.presentation import Collimation, Window
     from synth.drr.projector import choose_backend
 

@@ -34,10 +34,10 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     """Judge generated images by real ones and a policy: exit code 0 says yes, 1 says no."""
-    from synth.metrics.gate_files import check_deletable, delete_images
-    from synth.metrics.gating import gate, write_reports
-    from synth.metrics.images import ImageSet
-    from synth.metrics.policy import Policy, read_policy
+    from synth.metrics.gate.files import check_deletable, delete_images
+    from synth.metrics.gate.gating import gate, write_reports
+    from synth.metrics.gate.policy import Policy, read_policy
+    from synth.metrics.images.sets import ImageSet
 
     asked = Policy() if policy is None else read_policy(policy)
     _check_place(output, folder, reference, *([training] if training else []))

@@ -12,8 +12,8 @@ from synth.core.errors import InputError
 
 if TYPE_CHECKING:
     from synth.core.record import Finding
-    from synth.dataset.phantoms import Phantoms
-    from synth.dataset.structures import Masks
+    from synth.dataset.patients.phantoms import Phantoms
+    from synth.dataset.patients.structures import Masks
 
 __all__ = [
     "Age",
@@ -77,7 +77,7 @@ def phantoms(
         InputError: A value that means nothing.
     """
     from synth.anatomy.population import Population
-    from synth.dataset.phantoms import Phantoms
+    from synth.dataset.patients.phantoms import Phantoms
 
     named = {"default": Population.default, "healthy": Population.healthy}
     source = named[population]() if population in named else Population.fit(Path(population))

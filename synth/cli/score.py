@@ -64,9 +64,9 @@ def command(
 ) -> None:
     """Score generated images against real ones, with intervals, floors and p-values."""
     from synth.core.files import write_bytes
-    from synth.metrics.metric_table import DEFAULT, metric_names, passes
-    from synth.metrics.score_inputs import open_pair
-    from synth.metrics.scoring import score
+    from synth.metrics.scoring.inputs import open_pair
+    from synth.metrics.scoring.metrics import DEFAULT, metric_names, passes
+    from synth.metrics.scoring.scores import score
 
     for path in (output, page):
         _check_report(path, (real, fake))

@@ -31,11 +31,12 @@ from synth.core.errors import InputError, InterruptedRun
 from synth.core.files import write_bytes
 from synth.core.record import ScanSample
 from synth.core.writing import write_labels, write_volume
-from synth.dataset import coco, manifest, metadata
-from synth.dataset.arrays import write_npz
-from synth.dataset.dicom_dx import write_dx
+from synth.dataset import manifest, metadata
 from synth.dataset.fragment import encode_fragment, encode_scan_fragment
-from synth.dataset.png import write_png
+from synth.dataset.writers import coco
+from synth.dataset.writers.arrays import write_npz
+from synth.dataset.writers.dicom_dx import write_dx
+from synth.dataset.writers.png import write_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.dataset.coco import encode_masks
 from synth.dataset.metadata import metadata_row
+from synth.dataset.writers.coco import encode_masks
 
 if TYPE_CHECKING:
     from synth.core.record import Sample, ScanSample

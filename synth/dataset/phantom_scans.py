@@ -14,9 +14,9 @@ from synth.anatomy.scanner import scanned
 from synth.core.errors import InputError
 from synth.core.record import ScanSample
 from synth.core.seeds import sample_generator
+from synth.dataset.engines.local import write_samples
 from synth.dataset.folder import DatasetFolder
-from synth.dataset.phantoms import finding_maps
-from synth.dataset.workers import write_samples
+from synth.dataset.patients.phantoms import finding_maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from synth.anatomy.scan import Scan
     from synth.anatomy.scanner import Scanner
     from synth.core.volume import Labels
-    from synth.dataset.phantoms import Phantoms
+    from synth.dataset.patients.phantoms import Phantoms
 
 __all__ = ["PhantomJob"]
 

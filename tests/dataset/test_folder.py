@@ -23,9 +23,9 @@ import pytest
 from synth.core.errors import InputError, InterruptedRun
 from synth.core.record import Finding, Mask, Record, Sample
 from synth.core.seeds import sample_generator
-from synth.dataset.coco import read_masks
 from synth.dataset.folder import DatasetFolder, ImageFormat
-from synth.dataset.png import read_png
+from synth.dataset.writers.coco import read_masks
+from synth.dataset.writers.png import read_png
 
 RECIPE: dict[str, object] = {"kind": "drr", "seed": 7, "size": [32, 24], "views": {"n": 2}, "licence": "CC BY 4.0"}
 

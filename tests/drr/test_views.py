@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synth.core.errors import InputError
-from synth.dataset.dicom_views import view_of
+from synth.dataset.writers.dicom_views import view_of
 from synth.drr.analytic import Scene, ellipsoid
 from synth.drr.body import volume_corners
 from synth.drr.projector import Projector

@@ -13,12 +13,12 @@ import pytest
 
 from synth.anatomy.reports import parse
 from synth.core.reading import read_labels, read_volume
-from synth.dataset.coco import read_masks
-from synth.dataset.drr import DrrJob
+from synth.dataset.patients.phantoms import Phantoms
+from synth.dataset.patients.structures import GROUPS
 from synth.dataset.phantom_scans import PhantomJob
-from synth.dataset.phantoms import Phantoms
-from synth.dataset.png import read_png
-from synth.dataset.structures import GROUPS
+from synth.dataset.radiographs.job import DrrJob
+from synth.dataset.writers.coco import read_masks
+from synth.dataset.writers.png import read_png
 from tests.end_to_end.command import Result, finished, start, tree
 
 if TYPE_CHECKING:

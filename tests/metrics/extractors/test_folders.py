@@ -9,7 +9,7 @@ import pytest
 
 from synth.core.errors import InputError
 from synth.metrics.extractors import extractor
-from synth.metrics.windowing import resize_grey
+from synth.metrics.images.windowing import resize_grey
 
 torch = pytest.importorskip("torch")
 IMAGES = np.random.default_rng(4).integers(0, 256, (2, 20, 30), dtype=np.uint8)

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from synth.core.errors import InputError
-from synth.metrics.cache import FeatureCache
 from synth.metrics.extractors import Extractor, extractor, features, stream_features
-from synth.metrics.images import ImageSet
+from synth.metrics.extractors.cache import FeatureCache
+from synth.metrics.images.sets import ImageSet
 
 RANDOM = np.random.default_rng(2)
 IMAGES = RANDOM.integers(0, 256, (11, 12, 10), dtype=np.uint8)

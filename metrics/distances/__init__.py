@@ -1,0 +1,1 @@
+"""Scores of feature sets: Fréchet distance, kernel distances, precision and recall, diversity."""

@@ -1,0 +1,1 @@
+"""Scores by subgroup, and whom a classifier underdiagnoses."""

@@ -1,0 +1,1 @@
+"""Sets of images to score: folders, tables, files, arrays; their masks, grey values and subgroups."""

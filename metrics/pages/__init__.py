@@ -1,0 +1,1 @@
+"""HTML pages, SVG plots and tables of text."""

@@ -1,0 +1,1 @@
+"""Who makes the samples: one process, or several."""

@@ -1,0 +1,1 @@
+"""Whom radiographs and CTs are of: phantoms, or CTs in files."""

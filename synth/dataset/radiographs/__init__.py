@@ -1,0 +1,1 @@
+"""Radiographs of patients as samples: views, poses, technique, what lies in the picture."""

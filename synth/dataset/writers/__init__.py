@@ -1,0 +1,1 @@
+"""The formats of a dataset: PNG, DICOM, NumPy arrays, COCO masks."""
