@@ -27,7 +27,7 @@ from scipy import linalg
 
 from synth.metrics.distances.frechet import frechet_distance
 from synth.metrics.distances.gaussian import GaussianStatistics
-from synth.metrics.distances.kernel import kid
+from synth.metrics.distances.mmd import kid
 from synth.metrics.distances.prdc import prdc
 
 if TYPE_CHECKING:

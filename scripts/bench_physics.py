@@ -2,7 +2,7 @@
 
 python scripts/bench_physics.py [--ct FILE] [--size N] [-o docs/benchmarks.md]
 
-The CT of ../shared/data where present, else the analytic thorax. Best of several runs on all cores, the volume already
+The CT of --ct where given, else the analytic thorax. Best of several runs on all cores, the volume already
 prepared. Physics: two tissue channels, primary, scatter, grid, quantum and electronic noise, blur, flat field and
 logarithm; the picture's processing is a line of its own, as is the plain picture's.
 """
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from synth.core.volume import Volume
 
 T = TypeVar("T")
-DEFAULT_CT = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct" / "lidc_idri_0001.nii.gz"
 RUNS = 15
 
 
@@ -46,8 +45,8 @@ def best(call: Callable[[], T]) -> tuple[T, float]:
     return result, 1e3 * shortest
 
 
-def load(path: Path) -> Volume:
-    if path.exists():
+def load(path: Path | None) -> Volume:
+    if path is not None:
         return read_volume(path)
     import numpy as np
 
@@ -95,7 +94,7 @@ def rows(volume: Volume, size: int) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ct", type=Path, default=DEFAULT_CT)
+    parser.add_argument("--ct", type=Path)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()

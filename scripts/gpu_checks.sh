@@ -44,7 +44,8 @@ PY
 }
 
 keep machine.txt describe
-keep kernels.txt "$python" -m pytest -v -rs tests/kernels/test_cuda_device.py tests/kernels/test_cuda_compile.py
+keep kernels.txt "$python" -m pytest -v -rs \
+    tests/kernels/test_cuda_device.py tests/kernels/test_cuda_compile.py tests/kernels/test_texture_matrices.py
 keep deepdrr.txt "$python" -m pytest -v -rs tests/drr/test_deepdrr.py
 keep bench_drr.txt "$python" scripts/bench_drr.py --cuda
 keep bench_phantom.txt "$python" scripts/bench_phantom.py --device cuda --bodies 32

@@ -26,8 +26,8 @@ from synth.metrics.distances.diversity_score import vendi_diversity_score
 from synth.metrics.distances.frechet import frechet_distance
 from synth.metrics.distances.frechet_infinity import frechet_infinity
 from synth.metrics.distances.frechet_score import frechet_infinity_score, frechet_score, same_distribution
-from synth.metrics.distances.kernel import kid
-from synth.metrics.distances.kernel_score import cmmd_score, kid_score
+from synth.metrics.distances.mmd import kid
+from synth.metrics.distances.mmd_score import cmmd_score, kid_score
 from synth.metrics.distances.prdc_score import prdc_scores
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ LEGEND = (
 
 
 def main() -> None:
-    options = parse_arguments()
+    options = parse_arguments(__doc__)
     text = "\n\n".join([coverage(options.draws), by_size(options.draws), levels(options.draws)])
     print(text)
     if options.output:
@@ -104,8 +104,8 @@ def main() -> None:
         replace_section(options.output, "simulate_intervals", f"## Simulated\n\nCommand: {command}\n\n{text}")
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse_arguments(description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=300, help="of every case (default 300)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="Markdown file to put the section into")
     options = parser.parse_args()

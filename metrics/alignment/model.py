@@ -10,8 +10,8 @@ from PIL import Image
 
 from synth.core.errors import InputError
 from synth.metrics.extractors.finding import safe_weights
+from synth.metrics.extractors.huggingface import pretrained
 from synth.metrics.extractors.network import choose_device, import_torch
-from synth.metrics.extractors.protocol import import_optional
 from synth.metrics.images.windowing import Window, to_8_bits
 
 if TYPE_CHECKING:
@@ -48,14 +48,8 @@ class ClipModel:
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder; give one with a CLIP-like model of transformers")
         safe_weights(self.folder)
-        transformers = import_optional("transformers", f"the model in {folder}", ["transformers", "torch"])
-        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            self._processor = transformers.AutoImageProcessor.from_pretrained(str(folder), **options)
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), **options)
-            model = transformers.AutoModel.from_pretrained(str(folder), use_safetensors=True, **options)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{folder}: cannot load ({' '.join(str(error).split())[:200]})") from error
+        parts = ("AutoImageProcessor", "AutoTokenizer", "AutoModel")
+        self._processor, self._tokenizer, model = pretrained(self.folder, *parts)
         if not hasattr(model, "get_image_features") or not hasattr(model, "get_text_features"):
             raise InputError(
                 f"{folder}: {type(model).__name__} has no towers for image and text; give a CLIP-like model"

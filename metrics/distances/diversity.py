@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg
 
 from synth.core.errors import InputError
-from synth.metrics.distances.kernel import normalised
+from synth.metrics.distances.mmd import normalised
 from synth.metrics.score_value import check_features
 
 if TYPE_CHECKING:

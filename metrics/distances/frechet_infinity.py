@@ -17,11 +17,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from synth.metrics.distances.frechet import Transport, nuclear_norm, transport
+from synth.metrics.patients import cut, dense, design_effect, shuffled
 from synth.metrics.score_value import check_pair
 from synth.metrics.uncertainty import influence_variance
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from synth.metrics.patients import Codes, PatientCodes
+
+    Features = NDArray[np.float64]
+    Rows = NDArray[np.intp]
 
 __all__ = ["Extrapolated", "extrapolate", "frechet_infinity", "second_order_variance"]
 
@@ -56,21 +62,36 @@ def frechet_infinity(reference: ArrayLike, generated: ArrayLike, *, rng: np.rand
 
 
 def extrapolate(
-    x: NDArray[np.float64], y: NDArray[np.float64], parts: Transport, rng: np.random.Generator, splits: int
+    x: Features,
+    y: Features,
+    parts: Transport,
+    rng: np.random.Generator,
+    splits: int,
+    own: PatientCodes | None = None,
 ) -> Extrapolated:
-    """FD∞ of checked features, whose transport is known, and its variance."""
+    """FD∞ of checked features, whose transport is known, and its variance.
+
+    With several images a patient, the mean term is too large by the variance of the means, and the traces too small by
+    the same: what is taken off for independent images stays right.
+    """
     n, m = len(x), len(y)
     unbiased = parts.mean - parts.traces[0] / n - parts.traces[1] / m + sum(parts.traces)
     whole = parts.nuclear if n == m else None
-    nuclear = np.array([_to_zero(x, y, parts, whole, rng) for _ in range(splits)])
+    nuclear = np.array([_to_zero(x, y, parts, whole, rng, own) for _ in range(splits)])
     between = 4 * float(nuclear.var(ddof=1)) / splits if splits > 1 else 0.0
     return Extrapolated(
-        unbiased - 2 * float(nuclear.mean()), between + second_order_variance(x, y, parts, rng, keep=0.25)
+        unbiased - 2 * float(nuclear.mean()), between + second_order_variance(x, y, parts, rng, own, keep=0.25)
     )
 
 
 def second_order_variance(
-    x: NDArray[np.float64], y: NDArray[np.float64], parts: Transport, rng: np.random.Generator, *, keep: float = 0.0
+    x: Features,
+    y: Features,
+    parts: Transport,
+    rng: np.random.Generator,
+    own: PatientCodes | None = None,
+    *,
+    keep: float = 0.0,
 ) -> float:
     """Variance of the Fréchet distance by the jackknife, less what the jackknife adds to quadratic terms.
 
@@ -82,33 +103,50 @@ def second_order_variance(
         y: (m, d) features.
         parts: Their transport.
         rng: Splits the sets.
+        own: Patients of both sets, where one has several images.
         keep: k, the share of the surplus to keep: 0 for the distance itself; ¼ for FD∞, for what extrapolating
             adds, as simulated.
     """
-    whole = influence_variance(parts.influence_reference, parts.influence_generated)
-    h, g = len(x) // 2, len(y) // 2
-    if min(h, g) < 2:
+    whole = influence_variance(parts.influence_reference, parts.influence_generated, patients=own)
+    if min(len(x), len(y)) < 4:
         return whole
-    first, second = rng.permutation(len(x)), rng.permutation(len(y))
-    halves = [transport(x[first[:h]], y[second[:g]]), transport(x[first[h : 2 * h]], y[second[g : 2 * g]])]
-    half = np.mean([influence_variance(one.influence_reference, one.influence_generated) for one in halves])
+    sides = (None, None) if own is None else own
+    halves = [_halves(shuffled(len(one), codes, rng), codes) for one, codes in zip((x, y), sides, strict=True)]
+    half = np.mean([_half_variance(x, y, i, j, own) for i, j in zip(*halves, strict=True)])
     return max((3 - keep) / 2 * whole - (1 - keep) / 4 * float(half), whole / 2)
 
 
+def _half_variance(x: Features, y: Features, first: Rows, second: Rows, own: PatientCodes | None) -> float:
+    found = transport(x[first], y[second])
+    patients = None if own is None else (dense(own[0][first]), dense(own[1][second]))
+    return influence_variance(found.influence_reference, found.influence_generated, patients=patients)
+
+
+def _halves(order: Rows, own: Codes | None) -> list[Rows]:
+    """Two halves by patients, or by images where patients leave too few in one of them."""
+    halves = cut(order, own, 2)
+    return halves if min(map(len, halves)) >= LEAST // 2 else np.array_split(order, 2)
+
+
 def _to_zero(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    x: Features,
+    y: Features,
     parts: Transport,
     whole: float | None,
     rng: np.random.Generator,
+    own: PatientCodes | None,
 ) -> float:
     """The nuclear norm at 1/n = 0, from one random part of the larger set and one split of both."""
     size = min(len(x), len(y))
-    first, second = rng.permutation(len(x))[:size], rng.permutation(len(y))[:size]
+    sides = (None, None) if own is None else own
+    first, second = (shuffled(len(one), codes, rng)[:size] for one, codes in zip((x, y), sides, strict=True))
     all_ = nuclear_norm(x[first], y[second]) if whole is None else whole
-    h = size // 2
-    half = np.mean([nuclear_norm(x[first[part]], y[second[part]]) for part in (slice(0, h), slice(h, 2 * h))])
-    ratio = (size - 1) / (h - 1)
+    halves = [_halves(rows, codes) for rows, codes in zip((first, second), sides, strict=True)]
+    half = np.mean([nuclear_norm(x[i], y[j]) for i, j in zip(*halves, strict=True)])
+    sizes = np.array([len(rows) for both in halves for rows in both])
+    images = 1.0 if own is None else float(np.mean([design_effect(x, own[0]), design_effect(y, own[1])]))
+    images = min(images, sizes.min() / 2)  # that one independent image stands for
+    ratio = float(np.mean((size - images) / (sizes - images)))
     drawn = (parts.pull_reference[first].mean() - parts.pull_reference.mean()) / 2
     drawn += (parts.pull_generated[second].mean() - parts.pull_generated.mean()) / 2
     return float((ratio * all_ - half) / (ratio - 1) - drawn)

@@ -10,11 +10,14 @@ from scipy import linalg
 from synth.metrics.distances.frechet import frechet_distance, transport
 from synth.metrics.distances.frechet_infinity import LEAST, extrapolate, second_order_variance
 from synth.metrics.distances.gaussian import GaussianStatistics
+from synth.metrics.patients import comparable, design_effect, few_patients, repeated
 from synth.metrics.score_value import ENOUGH, Score, check_pair, overlap_warnings, same_set, size_warnings
 from synth.metrics.uncertainty import interval, p_value, permuted, real_floor
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from synth.metrics.patients import PatientCodes, Patients
 
 __all__ = ["frechet_infinity_score", "frechet_score", "same_distribution"]
 
@@ -29,6 +32,7 @@ def frechet_score(
     rng: np.random.Generator,
     permutations: int = 200,
     repeats: int = 3,
+    patients: Patients | None = None,
 ) -> Score:
     """The Fréchet distance as everyone computes it, with how far to trust it.
 
@@ -41,18 +45,23 @@ def frechet_score(
         rng: Splits and permutes.
         permutations: For the p-value; 0 for none.
         repeats: Splits of the reference for the floor; 0 for none.
+        patients: Names of the patients of both sets; images of one are not independent. Default: an image each.
 
     Raises:
         InputError: Malformed features, or fewer than 2 images in a set.
     """
     x, y = check_pair(reference, generated)
+    own = repeated(patients, len(x), len(y))
     notes = (*overlap_warnings(x, y), *size_warnings(len(x), len(y), x.shape[1]))
-    floor = _floor(x, len(y), rng, repeats) if repeats else None
+    if few := few_patients(own):
+        value = frechet_distance(x, y)
+        return Score(value, n_reference=len(x), n_generated=len(y), warnings=(*notes, few))
+    floor = _floor(x, len(y), rng, repeats, own) if repeats else None
     if same_set(x, y):
         return Score(0.0, 0.0, 0.0, floor, 1.0, len(x), len(y), notes)
     parts = transport(x, y)
-    low, high = interval(parts.distance, second_order_variance(x, y, parts, rng), least=0.0)
-    p = same_distribution(x, y, rng=rng, permutations=permutations) if permutations else None
+    low, high = interval(parts.distance, second_order_variance(x, y, parts, rng, own), least=0.0)
+    p = same_distribution(x, y, rng=rng, permutations=permutations, patients=patients) if permutations else None
     return Score(parts.distance, low, high, floor, p, len(x), len(y), notes)
 
 
@@ -64,10 +73,12 @@ def frechet_infinity_score(
     splits: int = 8,
     permutations: int = 200,
     repeats: int = 10,
+    patients: Patients | None = None,
 ) -> Score:
     """FD∞ with how far to trust it: the interval is for the distance of the distributions.
 
-    Below two images a feature FD∞ is too large by an unknown amount: it then has neither interval nor floor.
+    Below two independent images a feature FD∞ is too large by an unknown amount: it then has neither interval nor
+    floor. How many independent ones the images of patients stand for is measured (`patients.design_effect`).
 
     Args:
         reference: (n, d) features.
@@ -76,35 +87,49 @@ def frechet_infinity_score(
         splits: Random splits into halves to extrapolate from.
         permutations: For the p-value; 0 for none.
         repeats: Splits of the reference for the floor, the standard deviation of real against real; 0 for none.
+        patients: Names of the patients of both sets; images of one are not independent. Default: an image each.
 
     Raises:
         InputError: Malformed features, or fewer than 6 images in a set.
     """
     x, y = check_pair(reference, generated, least=LEAST)
-    enough = min(len(x), len(y)) >= ENOUGH * x.shape[1]
-    notes = (*overlap_warnings(x, y), *size_warnings(len(x), len(y), x.shape[1]))
+    own = repeated(patients, len(x), len(y))
+    sizes = _independent(x, y, own)
+    enough, few = min(sizes) >= ENOUGH * x.shape[1], few_patients(own)
+    notes = (*overlap_warnings(x, y), *size_warnings(*sizes, x.shape[1]))
     notes += () if enough else ("so few images leave FD∞ too large, by how much is unknown: no interval, no floor",)
-    floor = _floor(x, len(y), rng, repeats, spread=True) if repeats and enough else None
+    if few:
+        value = extrapolate(x, y, transport(x, y), rng, splits).value
+        return Score(value, n_reference=len(x), n_generated=len(y), warnings=(*notes, few))
+    floor = _floor(x, len(y), rng, repeats, own, spread=True) if repeats and enough else None
     if same_set(x, y):
         return Score(0.0, 0.0, 0.0, floor, 1.0, len(x), len(y), notes)
-    value, variance = extrapolate(x, y, transport(x, y), rng, splits)
+    value, variance = extrapolate(x, y, transport(x, y), rng, splits, own)
     low, high = interval(value, variance) if enough else (None, None)
-    p = same_distribution(x, y, rng=rng, permutations=permutations) if permutations else None
+    p = same_distribution(x, y, rng=rng, permutations=permutations, patients=patients) if permutations else None
     return Score(value, low, high, floor, p, len(x), len(y), notes)
 
 
 def same_distribution(
-    reference: ArrayLike, generated: ArrayLike, *, rng: np.random.Generator, permutations: int = 200
+    reference: ArrayLike,
+    generated: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    permutations: int = 200,
+    patients: Patients | None = None,
 ) -> float:
     """Permutation p-value of "both sets come from one distribution" by the Fréchet distance.
 
     It is measured on the first 64 principal components of both sets together, which an exchange of images does not
-    change: the test stays exact, and one permutation costs a millisecond whatever d.
+    change: the test stays exact, and one permutation costs a millisecond whatever d. Patients of several images change
+    sides as a whole; the test is then about level (see `patients.comparable`).
 
     Raises:
         InputError: Malformed features.
     """
     x, y = check_pair(reference, generated)
+    first, second, own = comparable(len(x), len(y), repeated(patients, len(x), len(y)), rng)
+    x, y = x[first], y[second]
     z = _components(np.concatenate([x, y]), min(COMPONENTS, max(1, (min(len(x), len(y)) - 1) // 2)))
     moment, total = z.T @ z, z.sum(0)
 
@@ -115,7 +140,7 @@ def same_distribution(
             _statistics(len(first), sum_, found), _statistics(len(second), total - sum_, moment - found)
         )
 
-    values = permuted(distance, len(x), len(y), permutations, rng)
+    values = permuted(distance, len(x), len(y), permutations, rng, own)
     everything = np.arange(len(z))
     return p_value(distance(everything[: len(x)], everything[len(x) :]), values)
 
@@ -137,7 +162,13 @@ def _statistics(n: int, total: NDArray[np.float64], moment: NDArray[np.float64])
 
 
 def _floor(
-    x: NDArray[np.float64], m: int, rng: np.random.Generator, repeats: int, *, spread: bool = False
+    x: NDArray[np.float64],
+    m: int,
+    rng: np.random.Generator,
+    repeats: int,
+    own: PatientCodes | None,
+    *,
+    spread: bool = False,
 ) -> float | None:
     """Real against real at sizes n and m; None with too few images to split."""
     n, d = x.shape
@@ -148,4 +179,12 @@ def _floor(
     def distance(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
         return frechet_distance(x[first], x[second])
 
-    return float(real_floor(distance, n, m, rng, repeats=repeats, exponent=exponent, spread=spread))
+    people = None if own is None else own[0]
+    return float(real_floor(distance, n, m, rng, repeats=repeats, exponent=exponent, spread=spread, patients=people))
+
+
+def _independent(x: NDArray[np.float64], y: NDArray[np.float64], own: PatientCodes | None) -> tuple[int, int]:
+    """How many independent images both sets stand for."""
+    if own is None:
+        return len(x), len(y)
+    return int(len(x) / design_effect(x, own[0])), int(len(y) / design_effect(y, own[1]))

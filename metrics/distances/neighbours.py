@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from synth.core.errors import InputError
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-    Features = NDArray[np.float64]
-    Codes = NDArray[np.intp]
+    from synth.metrics.patients import Codes
 
-__all__ = ["Neighbours", "codes", "nearest", "nearest_in_matrix"]
+    Features = NDArray[np.float64]
+
+__all__ = ["Neighbours", "nearest", "nearest_in_matrix"]
 
 _CELLS = 1 << 21  # of one block of distances: 16 MB
 _SPARE = 8  # candidates kept beyond those asked for, for when rounding takes them in the wrong order
@@ -75,20 +72,6 @@ def nearest_in_matrix(
         matrix[own[0][:, None] == own[1]] = np.inf
     found = np.argpartition(matrix, count - 1, axis=1)[:, :count]
     return Neighbours(*_sorted(found, np.take_along_axis(matrix, found, 1), count))
-
-
-def codes(names: Sequence[str] | NDArray[np.generic] | None, n: int, what: str) -> Codes:
-    """(n,) a number for each patient; every image is a patient of its own where none are named, or a name is empty.
-
-    Raises:
-        InputError: Not one name an image.
-    """
-    if names is None:
-        return np.arange(n)
-    if len(names) != n:
-        raise InputError(f"{what}: {len(names)} patients for {n} images; give one an image")
-    known: dict[str, int] = {}
-    return np.array([known.setdefault(str(name) or f"\0{at}", len(known)) for at, name in enumerate(names)], np.intp)
 
 
 def _sorted(found: NDArray[np.intp], exact: Features, count: int) -> tuple[NDArray[np.intp], Features]:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth.metrics.distances.prdc import Prdc, check_neighbours, exact_prdc
+from synth.metrics.patients import dense, few_patients, one_of_each, repeated, shuffled
 from synth.metrics.score_value import Score, overlap_warnings
 from synth.metrics.uncertainty import disjoint_variance, interval, p_value, permuted, real_floor, share_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from synth.metrics.patients import PatientCodes, Patients
 
     Features = NDArray[np.float64]
 
@@ -35,11 +38,13 @@ def prdc_scores(
     k: int = 5,
     permutations: int = 100,
     repeats: int = 40,
+    patients: Patients | None = None,
 ) -> dict[str, Score]:
     """The four with how far to trust them.
 
     Intervals are for the mean at these sizes, from disjoint groups; floors are what real against real scores, at most
-    half the reference each; p-values are two-sided, from at most 1000 images a set.
+    half the reference each; p-values are two-sided, from at most 1000 images a set
+    and one a patient.
 
     Args:
         reference: (n, d) features.
@@ -48,6 +53,7 @@ def prdc_scores(
         k: Neighbours.
         permutations: For the p-values; 0 for none.
         repeats: Deals for the interval, a quarter of them for the floor; 0 for neither.
+        patients: Names of the patients of both sets; images of one are not independent. Default: an image each.
 
     Returns:
         A score under each of "precision", "recall", "density" and "coverage".
@@ -56,11 +62,14 @@ def prdc_scores(
         InputError: As `prdc`.
     """
     x, y = check_neighbours(reference, generated, k)
+    own = repeated(patients, len(x), len(y))
     values, notes = exact_prdc(x, y, k), overlap_warnings(x, y)
     few = min(len(x), len(y)) < 4 * (k + 1)
     if few:
         notes += (f"{min(len(x), len(y))} images for k = {k}: no interval, no floor; use at least {4 * (k + 1)}",)
-    trust = _trust(x, y, k, values, rng, 0 if few else permutations, 0 if few else repeats)
+    elif fewer := few_patients(own):
+        few, notes = True, (*notes, fewer)
+    trust = _trust(x, y, k, values, rng, 0 if few else permutations, 0 if few else repeats, own)
     return {
         name: Score(value, *trust[name], n_reference=len(x), n_generated=len(y), warnings=notes)
         for name, value in values._asdict().items()
@@ -71,11 +80,21 @@ _Trust = tuple[float | None, float | None, float | None, float | None]
 
 
 def _trust(
-    x: Features, y: Features, k: int, values: Prdc, rng: np.random.Generator, permutations: int, repeats: int
+    x: Features,
+    y: Features,
+    k: int,
+    values: Prdc,
+    rng: np.random.Generator,
+    permutations: int,
+    repeats: int,
+    own: PatientCodes | None,
 ) -> dict[str, _Trust]:
     """Low, high, floor and p-value of each, all from one matrix of distances of at most 2000 images a set."""
     n, m = min(len(x), 2 * _MOST), min(len(y), 2 * _MOST)
-    distances = _matrix(np.concatenate([rng.permutation(x)[:n], rng.permutation(y)[:m]]))
+    sides = (None, None) if own is None else own
+    rows = [shuffled(len(one), codes, rng)[: 2 * _MOST] for one, codes in zip((x, y), sides, strict=True)]
+    own = None if own is None else (dense(own[0][rows[0]]), dense(own[1][rows[1]]))
+    distances = _matrix(np.concatenate([x[rows[0]], y[rows[1]]]))
 
     def score(first: NDArray[np.intp], second: NDArray[np.intp]) -> Features:
         return np.array(_count_matrix(distances, first, second, k))
@@ -83,9 +102,12 @@ def _trust(
     found: dict[str, _Trust] = {}
     shrink = (1 / len(x) + 1 / len(y)) / (1 / n + 1 / m)
     if repeats:
-        variance = shrink * disjoint_variance(lambda i, j: score(i, n + j), n, m, rng, repeats=repeats, most=_MOST)
-        floors = real_floor(score, n, m, rng, repeats=-(-repeats // 4), exponent=0.0)
-    p_values = _p_values(distances, n, k, rng, permutations) if permutations else None
+        variance = shrink * disjoint_variance(
+            lambda i, j: score(i, n + j), n, m, rng, repeats=repeats, most=_MOST, patients=own
+        )
+        people = None if own is None else own[0]
+        floors = real_floor(score, n, m, rng, repeats=-(-repeats // 4), exponent=0.0, patients=people)
+    p_values = _p_values(distances, n, k, rng, permutations, own) if permutations else None
     counts = {"precision": len(y), "recall": len(x), "coverage": len(x)}
     for at, (name, value) in enumerate(values._asdict().items()):
         ends: tuple[float, float] | tuple[None, None] = (None, None)
@@ -97,10 +119,19 @@ def _trust(
     return found
 
 
-def _p_values(distances: Features, n: int, k: int, rng: np.random.Generator, permutations: int) -> list[float]:
-    """Two-sided p-values of the four, from at most 1000 images of each set."""
-    chosen = np.concatenate([np.arange(min(n, _MOST)), n + np.arange(min(len(distances) - n, _MOST))])
-    first = min(n, _MOST)
+def _p_values(
+    distances: Features, n: int, k: int, rng: np.random.Generator, permutations: int, own: PatientCodes | None
+) -> list[float]:
+    """Two-sided p-values of the four, from at most 1000 images of each set, one a patient.
+
+    Images of one patient lie in each other's balls: an exchange of patients with as many images is exact, but one of
+    patients with several and with one image is not, however many there are.
+    """
+    sides = (None, None) if own is None else own
+    one, other = (
+        one_of_each(size, codes, rng)[:_MOST] for size, codes in zip((n, len(distances) - n), sides, strict=True)
+    )
+    chosen, first = np.concatenate([one, n + other]), len(one)
 
     def score(i: NDArray[np.intp], j: NDArray[np.intp]) -> Features:
         return np.array(_count_matrix(distances, chosen[i], chosen[j], k))
@@ -108,7 +139,7 @@ def _p_values(distances: Features, n: int, k: int, rng: np.random.Generator, per
     everything = np.arange(len(chosen))
     observed = score(everything[:first], everything[first:])
     values = permuted(score, first, len(chosen) - first, permutations, rng)
-    return [p_value(one, column, two_sided=True) for one, column in zip(observed, values.T, strict=True)]
+    return [p_value(value, column, two_sided=True) for value, column in zip(observed, values.T, strict=True)]
 
 
 def _matrix(z: Features) -> Features:
@@ -122,7 +153,7 @@ def _matrix(z: Features) -> Features:
 
 def _count_matrix(distances: Features, first: NDArray[np.intp], second: NDArray[np.intp], k: int) -> Prdc:
     """The four from rows of one matrix of squared distances."""
-    real, fake = (np.partition(distances[np.ix_(i, i)], k, axis=1)[:, k] for i in (first, second))
+    real, fake = (_radii(distances[np.ix_(i, i)], k) for i in (first, second))
     between = distances[np.ix_(first, second)]
     in_real, in_fake = between < real[:, None], between < fake
     return Prdc(
@@ -131,3 +162,10 @@ def _count_matrix(distances: Features, first: NDArray[np.intp], second: NDArray[
         float(in_real.mean()) * len(first) / k,
         float(in_real.any(1).mean()),
     )
+
+
+def _radii(distances: Features, k: int) -> Features:
+    """(n,) distance to the k-th nearest other, or to the last where parts by patients are this small."""
+    k = min(k, len(distances) - 1)
+    radii: Features = np.partition(distances, k, axis=1)[:, k]
+    return radii

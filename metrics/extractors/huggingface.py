@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from synth.core.errors import InputError
 from synth.metrics.extractors.finding import safe_weights
 from synth.metrics.extractors.network import Network, choose_device, import_torch, network
 from synth.metrics.extractors.protocol import file_hash, import_optional
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from synth.metrics.images.windowing import Window
 
-__all__ = ["huggingface"]
+__all__ = ["huggingface", "pretrained"]
 
 
 def huggingface(folder: Path, name: str, *, window: Window = "full", device: str | None = None) -> Network:
@@ -34,13 +35,10 @@ def huggingface(folder: Path, name: str, *, window: Window = "full", device: str
         device: "cpu", "cuda", …
 
     Raises:
-        InputError: transformers is not installed, or the folder holds no safetensors.
+        InputError: transformers is not installed, or the folder holds no safetensors or cannot be read.
     """
     weights = safe_weights(folder)
-    transformers = import_optional("transformers", f"the model in {folder}", ["transformers", "torch"])
-    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    processor = transformers.AutoImageProcessor.from_pretrained(str(folder), **options)
-    model = transformers.AutoModel.from_pretrained(str(folder), use_safetensors=True, **options)
+    processor, model = pretrained(folder, "AutoImageProcessor", "AutoModel")
     device = choose_device(device)
     model = model.eval().to(device)
 
@@ -51,6 +49,28 @@ def huggingface(folder: Path, name: str, *, window: Window = "full", device: str
     settings = [path for path in (folder / "config.json", folder / "preprocessor_config.json") if path.is_file()]
     parts = {"files": file_hash(*settings, *weights), "processor": type(processor).__name__}
     return network(name, window, prepare, lambda batch: _vector(model, batch), parts, device=device)
+
+
+def pretrained(folder: Path, *classes: str) -> list[Any]:
+    """What classes of transformers read in a folder, offline and without running its code.
+
+    Args:
+        folder: The model's, whose weights are known to be safetensors.
+        classes: Such as "AutoModel".
+
+    Raises:
+        InputError: transformers is not installed, or cannot read the folder.
+    """
+    transformers = import_optional("transformers", f"the model in {folder}", ["transformers", "torch"])
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    found = []
+    for name in classes:
+        more = {"use_safetensors": True} if name == "AutoModel" else {}
+        try:
+            found.append(getattr(transformers, name).from_pretrained(str(folder), **options, **more))
+        except Exception as error:  # at a damaged folder the library raises anything
+            raise InputError(f"{folder}: cannot load ({' '.join(str(error).split())[:200]})") from error
+    return found
 
 
 def _vector(model: Any, pixels: Any) -> Any:

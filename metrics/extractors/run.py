@@ -76,7 +76,8 @@ def features(
         progress: Called with the number of images done.
 
     Raises:
-        InputError: An image that cannot be read, unless the set skips them; or what the extractor refuses.
+        InputError: An image that cannot be read, unless the set skips them; pictures and volumes in one set; or what
+            the extractor refuses.
     """
     images = ImageSet.open(images)
     chosen = find_extractor(extractor)
@@ -120,10 +121,12 @@ def stream_features(
         Positions in the set (k,), and vectors (k, d); in the set's order where all images are of one size and none
         is cached.
     """
-    kept = _cache(cache)
+    kept, first = _cache(cache), None
     waiting: defaultdict[tuple[object, ...], Batch] = defaultdict(list)
     held = 0
     for image in images.stream(survey, workers=workers):
+        first = image if first is None else first
+        _check_kind(images.name, first, image)
         found = None if kept is None else kept.get(extractor.version_hash, _key(image, extractor))
         if found is not None:
             yield np.array([image.index]), found[None]
@@ -140,6 +143,15 @@ def stream_features(
         yield _extract(batch, extractor, kept)
     if kept is not None:
         kept.close()
+
+
+def _check_kind(name: str, first: LoadedImage, image: LoadedImage) -> None:
+    if image.pixels.ndim == first.pixels.ndim:
+        return
+    picture, volume = sorted((first, image), key=lambda one: one.pixels.ndim)
+    raise InputError(
+        f"{name}: {picture.name} is a picture and {volume.name} a volume; give sets of pictures or sets of volumes"
+    )
 
 
 def _extract(

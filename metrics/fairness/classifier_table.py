@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes
 from synth.metrics.fairness.by_group import group_rows
 from synth.metrics.images.subgroups import cells
 from synth.metrics.images.tables import read_table
+from synth.metrics.patients import codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,6 +12,8 @@ from synth.metrics.frd.uncertainty import frd_p_value
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from synth.metrics.patients import Patients
+
     Floats = NDArray[np.float64]
 
 __all__ = ["GreyShift", "grey_shift"]
@@ -54,18 +56,19 @@ class GreyShift:
         return asdict(self)
 
 
-def grey_shift(x: Floats, y: Floats, rng: np.random.Generator) -> GreyShift:
+def grey_shift(x: Floats, y: Floats, rng: np.random.Generator, patients: Patients | None = None) -> GreyShift:
     """Compares means and standard deviations of grey values, (n, 2) of the reference and (m, 2) of the generated set.
 
     Args:
         x: The reference's; standard deviations above 0.
         y: The generated set's.
         rng: Permutes.
+        patients: Names of the patients of both sets; default: an image each.
     """
     first, second = (np.column_stack([one[:, 0], np.log(np.maximum(one[:, 1], 1e-300))]) for one in (x, y))
     gap = second.mean(0) - first.mean(0)
     deviation = first.std(0)
     rounding = 1e-12 * np.maximum(np.abs(first.mean(0)), 1.0)
     shift = np.where(np.abs(gap) <= rounding, 0.0, gap / np.maximum(deviation, rounding))
-    p = frd_p_value(first, second, rng, PERMUTATIONS)
+    p = frd_p_value(first, second, rng, PERMUTATIONS, patients)
     return GreyShift(float(shift[0]), float(np.exp(gap[1])), float(shift[1]), p)

@@ -31,6 +31,7 @@ from synth.metrics.frd.notes import (
 )
 from synth.metrics.frd.result import FrdResult
 from synth.metrics.frd.uncertainty import as_value, frd_floor, frd_interval, frd_p_value
+from synth.metrics.patients import few_patients, repeated
 from synth.metrics.score_value import Score, overlap_warnings, same_set, size_warnings
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def frd(
 
     Args:
         reference: Real images: a folder, metadata.csv, a dataset folder, .npz, files, arrays, a set, or
-            its columns (`frd_features.frd_table`), for which the options of reading do nothing.
+            its columns (`frd.features.frd_table`), for which the options of reading do nothing.
         generated: The images to judge; anything of the same kinds.
         version: "v1" (Konz, Osuala et al. 2026): logarithm of the squared distance of features normalised by the
             reference, with wavelets. "v0" (Osuala et al. 2024): squared distance of features of the original image,
@@ -83,7 +84,7 @@ def frd(
         permutations: For the p-value; 0 for none.
         repeats: Splits of the reference for the floor; 0 for none.
         intervals: Whether to compute the interval, the longest part with thousands of images.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
         workers: Threads.
         progress: Called with the number of images done, of each set.
 
@@ -102,7 +103,8 @@ def frd(
     found = normalise(tables[0].values, tables[1].values, tables[0].names, version, mode, resized=resized)
     check_enough(tables, found)
     kept = tables[0].rows(found.kept[0]), tables[1].rows(found.kept[1])
-    grey = grey_shift(kept[0].grey, kept[1].grey, rng) if min(one.grey.shape[1] for one in kept) else None
+    patients = kept[0].patients, kept[1].patients
+    grey = grey_shift(kept[0].grey, kept[1].grey, rng, patients) if min(one.grey.shape[1] for one in kept) else None
     notes = [*input_notes(tables, version), *column_notes(tables, found)]
     if not isinstance(reference, FrdTable) and not isinstance(generated, FrdTable):
         notes += mask_notes(reference_masks, generated_masks)
@@ -148,16 +150,20 @@ def _score(
 ) -> Score:
     x, y = found.x, found.y
     n, m = len(x), len(y)
-    floor = frd_floor(x, m, version, rng, repeats) if repeats else None
-    notes = size_warnings(n, m, x.shape[1])
+    patients, notes = (tables[0].patients, tables[1].patients), size_warnings(n, m, x.shape[1])
+    own = repeated(patients, n, m)
+    few = few_patients(own)
+    if few:
+        repeats, permutations, intervals, notes = 0, 0, False, (*notes, few)
+    floor = frd_floor(x, m, version, rng, repeats, None if own is None else own[0]) if repeats else None
     if same_set(tables[0].values, tables[1].values):
         note = "reference and generated hold the same features: the same set twice? The distance is 0"
         note += ", its logarithm −∞, which is reported as 0" if version == "v1" else ""
         return Score(0.0, 0.0, 0.0, floor, 1.0, n, m, (note, *notes))
     value = as_value(distance, version, float(x.var(0).sum() + y.var(0).sum()))
     notes = (*overlap_warnings(tables[0].values, tables[1].values), *notes)
-    low, high = frd_interval(x, y, version, rng, value) if intervals and min(n, m) > LEAST else (None, None)
-    p = frd_p_value(x, y, rng, permutations) if permutations else None
+    low, high = frd_interval(x, y, version, rng, value, own) if intervals and min(n, m) > LEAST else (None, None)
+    p = frd_p_value(x, y, rng, permutations, patients) if permutations else None
     return Score(value, low, high, floor, p, n, m, notes)
 
 

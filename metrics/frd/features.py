@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -142,6 +142,7 @@ class FrdTable:
         warnings: What was seen on the way.
         whole: Whether whole images are known to have been looked at.
         survey: Of the images; None where a table was made without them, or of some of them.
+        patients: (n,) names of the images' patients; None where they are not known.
     """
 
     name: str
@@ -152,6 +153,7 @@ class FrdTable:
     warnings: tuple[str, ...] = ()
     whole: bool = False
     survey: Survey | None = None
+    patients: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -178,8 +180,11 @@ class FrdTable:
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> FrdTable:
         """The same table of some images; its survey, which is of all of them, is left behind."""
-        kept = tuple(np.array(self.images, object)[chosen])
-        return FrdTable(self.name, self.names, self.values[chosen], self.grey[chosen], kept, self.warnings, self.whole)
+        images, patients = (
+            None if names is None else tuple(np.array(names, object)[chosen]) for names in (self.images, self.patients)
+        )
+        values, grey = self.values[chosen], self.grey[chosen]
+        return replace(self, values=values, grey=grey, images=images or (), survey=None, patients=patients)
 
 
 def frd_table(
@@ -197,9 +202,9 @@ def frd_table(
     Args:
         images: A set, or what `ImageSet.open` takes.
         version: "v0" or "v1".
-        masks: See `image_masks.Masks`; paired by name.
+        masks: See `images.masks.Masks`; paired by name.
         resize: Size (h, w) to bring 2D images to.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
         workers: Threads.
         progress: Called with the number of images done.
 
@@ -220,4 +225,5 @@ def frd_table(
         said,
         opened.masks is None,
         found.survey,
+        found.images.patients,
     )

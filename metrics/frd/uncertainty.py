@@ -13,12 +13,14 @@ import numpy as np
 from synth.metrics.distances.frechet import frechet_distance
 from synth.metrics.distances.frechet_score import same_distribution
 from synth.metrics.frd.normalise import degenerate, scaled
+from synth.metrics.patients import comparable, repeated
 from synth.metrics.uncertainty import group_jackknife, interval, real_floor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synth.metrics.frd.features import Version
+    from synth.metrics.patients import Codes, PatientCodes, Patients
 
     Floats = NDArray[np.float64]
 
@@ -50,7 +52,14 @@ def normalised_distance(x: Floats, y: Floats, version: Version) -> float:
     return frechet_distance((x - origin) * factor, (y - origin) * factor)
 
 
-def frd_interval(x: Floats, y: Floats, version: Version, rng: np.random.Generator, value: float) -> tuple[float, float]:
+def frd_interval(
+    x: Floats,
+    y: Floats,
+    version: Version,
+    rng: np.random.Generator,
+    value: float,
+    patients: PatientCodes | None = None,
+) -> tuple[float, float]:
     """95 % interval for the mean of the FRD at these sizes, by leaving out a twentieth of either set in turn.
 
     What is left is normalised anew: much of the spread of v1 comes from the reference's standard deviations, which an
@@ -62,17 +71,20 @@ def frd_interval(x: Floats, y: Floats, version: Version, rng: np.random.Generato
         version: "v0" or "v1".
         rng: Deals images into groups.
         value: The FRD.
+        patients: Of both sets, to be left out as a whole; default: images are independent.
     """
     traces = float(x.var(0).sum() + y.var(0).sum())
 
     def score(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
         return as_value(normalised_distance(x[first], y[second], version), version, traces)
 
-    variance = float(group_jackknife(score, len(x), len(y), rng, GROUPS))
+    variance = float(group_jackknife(score, len(x), len(y), rng, GROUPS, patients))
     return interval(value, variance, least=0.0 if version == "v0" else -np.inf)
 
 
-def frd_floor(x: Floats, m: int, version: Version, rng: np.random.Generator, repeats: int) -> float | None:
+def frd_floor(
+    x: Floats, m: int, version: Version, rng: np.random.Generator, repeats: int, patients: Codes | None = None
+) -> float | None:
     """The FRD of the reference against itself at sizes n and m; None where it has too few images to split.
 
     Args:
@@ -81,6 +93,7 @@ def frd_floor(x: Floats, m: int, version: Version, rng: np.random.Generator, rep
         version: "v0" or "v1".
         rng: Splits the reference.
         repeats: Splits to average over.
+        patients: Of the reference, of whom none is in both parts.
     """
     n, d = x.shape
     if n < LEAST_FOR_FLOOR:
@@ -89,21 +102,25 @@ def frd_floor(x: Floats, m: int, version: Version, rng: np.random.Generator, rep
     def distance(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:
         return normalised_distance(x[first], x[second], version)
 
-    found = real_floor(distance, n, m, rng, repeats=repeats, exponent=1.0 if n // 2 > d else None)
+    exponent = 1.0 if n // 2 > d else None
+    found = real_floor(distance, n, m, rng, repeats=repeats, exponent=exponent, patients=patients)
     return as_value(float(found), version, 2 * float(x.var(0).sum()))
 
 
-def frd_p_value(x: Floats, y: Floats, rng: np.random.Generator, permutations: int) -> float:
-    """Permutation p-value of "both sets come from one distribution".
+def frd_p_value(
+    x: Floats, y: Floats, rng: np.random.Generator, permutations: int, patients: Patients | None = None
+) -> float:
+    """Permutation p-value of "both sets come from one distribution"; patients, where named, change sides as a whole.
 
     Columns are taken in standard deviations of both sets together, not of the reference alone: an exchange of images
     must leave the scale as it is, or the test finds differences between a set and another part of itself.
     """
+    first, second, own = comparable(len(x), len(y), repeated(patients, len(x), len(y)), rng)
+    x, y = x[first], y[second]
     both = np.concatenate([x, y])
     deviation = both.std(0)
     kept = deviation > 0
     if not kept.any():
         return 1.0
-    return same_distribution(
-        x[:, kept] / deviation[kept], y[:, kept] / deviation[kept], rng=rng, permutations=permutations
-    )
+    x, y = x[:, kept] / deviation[kept], y[:, kept] / deviation[kept]
+    return same_distribution(x, y, rng=rng, permutations=permutations, patients=own)

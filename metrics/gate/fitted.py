@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synth.metrics.gate.result import ImageVerdict
-from synth.metrics.memorisation.sets import patients_of
 from synth.metrics.verdicts import (
     Anatomy,
     Artefacts,
@@ -37,7 +36,7 @@ def near_copies(subjects: Subjects) -> Iterator[ImageVerdict]:
     training = subjects.training
     if training is None:
         return
-    judge = Copies.fit(training.x, rate=subjects.rules.copies, patients=patients_of(training.reference))
+    judge = Copies.fit(training.x, rate=subjects.rules.copies, patients=training.reference.patients)
     for name, row in zip(training.generated.names, training.y, strict=True):
         yield from _told(name, "copies", [judge.judge(row)])
 
@@ -48,7 +47,7 @@ def artefacts(subjects: Subjects) -> Iterator[ImageVerdict]:
         return
     real = subjects.reference
     judge = Artefacts.fit(
-        (image.pixels for image in real.stream()), rate=subjects.rules.artefacts, patients=patients_of(real)
+        (image.pixels for image in real.stream()), rate=subjects.rules.artefacts, patients=real.patients
     )
     for image in subjects.generated.stream():
         yield from _told(image.name, "artefacts", judge.judge(image.pixels))
@@ -57,7 +56,7 @@ def artefacts(subjects: Subjects) -> Iterator[ImageVerdict]:
 def outlier(subjects: Subjects) -> Iterator[ImageVerdict]:
     """Images whose features lie far out."""
     pair = subjects.pair
-    judge = Outliers.fit(pair.x, pair.names, rate=subjects.rules.outlier, patients=patients_of(pair.reference))
+    judge = Outliers.fit(pair.x, pair.names, rate=subjects.rules.outlier, patients=pair.reference.patients)
     for name, row in zip(pair.generated.names, pair.y, strict=True):
         yield from _told(name, "outlier", [judge.judge(row)])
 
@@ -69,7 +68,7 @@ def anatomy(subjects: Subjects) -> Iterator[ImageVerdict]:
     real = {name: sets[0] for name, sets in subjects.structures.items()}
     fake = {name: sets[1] for name, sets in subjects.structures.items()}
     samples = (masks for _, masks in _structures(real, subjects.reference.names))
-    judge = Anatomy.fit(samples, rate=subjects.rules.anatomy, patients=patients_of(subjects.reference))
+    judge = Anatomy.fit(samples, rate=subjects.rules.anatomy, patients=subjects.reference.patients)
     for name, masks in _structures(fake, subjects.readable):
         yield from _told(name, "anatomy", judge.judge(masks))
 

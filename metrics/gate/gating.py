@@ -73,11 +73,11 @@ def gate(
         policy: What is asked; default: `Policy()`.
         training: What the generator was trained on: images that copy it are refused, and the set is, where it leans
             towards it.
-        generated_masks: See `image_masks.Masks`.
+        generated_masks: See `images.masks.Masks`.
         reference_masks: Those of the reference.
         reader: Reads conditions in 2D images, which are held against the generated set's table.
         seed: Of permutations and splits.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
         workers: Threads that decode.
         progress: Called once for each image of both sets whose features are there.
 
@@ -91,29 +91,21 @@ def gate(
     with _kept(cache) as kept:
         work = Extraction(policy.extractor, window=policy.window, cache=kept, workers=workers)
         pair = replace(work, progress=progress).pair(real, fake)
+        structures = _structures(policy, (real, fake), *sources)
         taught = None if training is None else ImageSet.open(training, resize=policy.resize)
-        subjects = Subjects(
-            real,
-            fake,
-            pair,
-            policy.samples,
-            _structures(policy, (real, fake), *sources),
-            None if taught is None else work.pair(taught, fake),
-            reader,
-        )
+        learnt = None if taught is None else work.pair(taught, fake)
+        subjects = Subjects(real, fake, pair, policy.samples, structures, learnt, reader)
         judged, verdicts, notes = check_images(subjects)
-        refused = {verdict.image for verdict in verdicts if verdict.outcome == "fail"}
-        rows = [row for row, name in enumerate(fake.names) if name not in refused]
-        left = fake if len(rows) == len(fake) else fake.subset(rows, "accepted")
-        answers = [_share(len(rows), len(fake), policy)]
-        card = None
-        if len(rows) >= LEAST and policy.metrics:
-            options = {"extractor": policy.extractor, "window": policy.window, "workers": workers}
-            card = score(real, left, policy.metrics, **options, seed=seed, cache=kept)  # type: ignore[arg-type]
+        left = _accepted(fake, verdicts)
+        answers, card = [_share(len(left), len(fake), policy)], None
+        if len(left) >= LEAST and policy.metrics:
+            card = score(
+                real, left, policy.metrics, extractor=policy.extractor, window=policy.window, seed=seed, cache=kept,
+                workers=workers,
+            )  # fmt: skip
             answers += _score_verdicts(card, policy)
         if taught is not None and policy.memorisation:
-            pool = 2 * min(len(taught), len(real))
-            pixels = subjects.flat and pool * (pool + len(left)) <= MOST_PAIRS
+            pixels = subjects.flat and _comparable(len(taught), len(real), len(left))
             notes += () if pixels or not subjects.flat else ("memorisation: too many to compare pixels; by features",)
             answers += _memorisation((left, taught, real), policy, seed, kept, pixels=pixels)
     warnings = pair.warnings if card is None else card.all_warnings
@@ -160,6 +152,19 @@ def write_reports(result: GateResult, folder: Path) -> None:
     contents = (result.to_json(), result.accepted_csv(), result.rejected_csv(), result.to_html())
     for name, content in zip(REPORTS, contents, strict=True):
         write_bytes(folder / name, content.encode("utf-8", "surrogateescape"))
+
+
+def _accepted(images: ImageSet, verdicts: tuple[ImageVerdict, ...]) -> ImageSet:
+    """The images that no check refused."""
+    refused = {verdict.image for verdict in verdicts if verdict.outcome == "fail"}
+    rows = [row for row, name in enumerate(images.names) if name not in refused]
+    return images if len(rows) == len(images) else images.subset(rows, "accepted")
+
+
+def _comparable(training: int, reference: int, generated: int) -> bool:
+    """Whether so many images can be compared by their pixels."""
+    pool = 2 * min(training, reference)
+    return pool * (pool + generated) <= MOST_PAIRS
 
 
 def _share(accepted: int, images: int, policy: Policy) -> ScoreVerdict:

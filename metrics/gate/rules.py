@@ -16,7 +16,8 @@ _SHARES = ("artefacts", "outlier", "anatomy", "copies", "condition")
 class SampleRules:
     """Checks of single images; `false` or 0 turns one off.
 
-    A share is that of fresh real images that the check may refuse; its thresholds are fitted to the reference.
+    A share is that of fresh real images that the check may refuse, of random patients, each weighing 1; its thresholds
+    are fitted to the reference.
 
     Attributes:
         unreadable: Refuse files that cannot be read.

@@ -95,8 +95,8 @@ class ImageSet:
         """Opens a set; nothing is decoded yet.
 
         Args:
-            source: See `image_sources.list_images`; a set is returned as it is, and takes no options.
-            masks: See `image_masks.Masks`; "own" takes those that lie with the images. Default: none are used.
+            source: See `images.sources.list_images`; a set is returned as it is, and takes no options.
+            masks: See `images.masks.Masks`; "own" takes those that lie with the images. Default: none are used.
             structures: Structures of the masks to unite; default: all.
             unpaired: Whether an image without a mask is an error or is dropped.
             resize: Size (h, w) to bring 2D images to; one number for a square. Default: as they are.
@@ -134,6 +134,11 @@ class ImageSet:
     def rows(self) -> tuple[Mapping[str, str], ...]:
         """The table's row of each image; empty without a table."""
         return tuple(entry.row for entry in self.entries)
+
+    @property
+    def patients(self) -> tuple[str, ...] | None:
+        """The patient of each image, empty where unknown; None where the table does not say."""
+        return subgroups.patients(self.rows)
 
     def column(self, name: str) -> tuple[str, ...]:
         """The cells of a column, by its name or a common alias ("sex" finds "gender").

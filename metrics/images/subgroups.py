@@ -12,13 +12,16 @@ from synth.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["AGE_GROUPS", "UNKNOWN", "age_group", "cells", "column_named", "memberships"]
+__all__ = ["AGE_GROUPS", "PATIENT_COLUMNS", "UNKNOWN", "age_group", "cells", "column_named", "memberships", "patients"]
 
 UNKNOWN = "unknown"
 """The group of images whose cell is empty."""
 
 AGE_GROUPS = ((0, 18), (18, 40), (40, 60), (60, 80), (80, 130))
 """Ages from … to below …, in years; the last is named "80+"."""
+
+PATIENT_COLUMNS = ("patient_id", "subject_id", "patient id", "patientid", "patient")
+"""Names of the column of patients (ours, MIMIC-CXR's, NIH's, DICOM's); the first that a table has is taken."""
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "sex": ("gender", "patient sex", "patient gender", "patientsex"),
@@ -76,6 +79,15 @@ def memberships(rows: Sequence[Mapping[str, str]], wanted: str) -> list[tuple[st
     if wanted.lower() in ("sex", *ALIASES["sex"]):
         return [(_SEXES.get(cell.strip().lower(), _plain(cell)),) for cell in values]
     return [(_plain(cell),) for cell in values]
+
+
+def patients(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...] | None:
+    """The patient of each row, empty where it is unknown; None where there is no such column."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = next((name for name in (column_named(names, one) for one in PATIENT_COLUMNS) if name), None)
+    if found is None:
+        return None
+    return tuple("" if cell.strip().lower() in _UNKNOWN_CELLS else cell for cell in cells(rows, found))
 
 
 def age_group(cell: str) -> str:

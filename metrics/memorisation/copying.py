@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import Neighbours, codes, nearest, nearest_in_matrix
+from synth.metrics.distances.neighbours import Neighbours, nearest, nearest_in_matrix
 from synth.metrics.memorisation.likelihood import fld_gap, pooled_log_likelihoods
 from synth.metrics.memorisation.null import Evidence, evidence
 from synth.metrics.memorisation.older_tests import authentic_percentage, c_t
 from synth.metrics.memorisation.pixels import aligned_distances
+from synth.metrics.patients import codes
 from synth.metrics.score_value import check_features
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def pixel_memorisation(
     """Looks for copies of training images by their pixels, each pair moved over each other; see `memorisation`.
 
     Args:
-        generated: (m, h, w) small images; `pixel_distance.thumbnails` makes them.
+        generated: (m, h, w) small images; `memorisation.pixels.thumbnails` makes them.
         train: (n, h, w).
         holdout: (n', h, w).
         rng: Thins and exchanges.

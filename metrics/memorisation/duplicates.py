@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes, nearest
+from synth.metrics.distances.neighbours import nearest
+from synth.metrics.patients import codes
 from synth.metrics.score_value import check_pair
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import numpy as np
 
 from synth.metrics.extractors.run import Cache, features
 from synth.metrics.images.sets import ImageSet
-from synth.metrics.images.subgroups import column_named
 from synth.metrics.memorisation.copying import Memorisation, Pair, memorisation, pixel_memorisation
 from synth.metrics.memorisation.pixels import thumbnails
 
@@ -24,17 +23,7 @@ if TYPE_CHECKING:
 
     Source = ImageSource | ImageSet
 
-__all__ = ["PATIENT_COLUMNS", "memorisation_of_sets", "patients_of"]
-
-PATIENT_COLUMNS = ("patient_id", "subject_id", "patient id", "patientid", "patient")
-"""Names of the column of patients (ours, MIMIC-CXR's, NIH's, DICOM's); the first that a table has is taken."""
-
-
-def patients_of(images: ImageSet) -> tuple[str, ...] | None:
-    """The patient of each image, or None where the table does not say."""
-    names = list(dict.fromkeys(name for row in images.rows for name in row))
-    found = next((name for name in (column_named(names, one) for one in PATIENT_COLUMNS) if name), None)
-    return None if found is None else images.column(found)
+__all__ = ["memorisation_of_sets"]
 
 
 def memorisation_of_sets(
@@ -75,7 +64,7 @@ def memorisation_of_sets(
         InputError: Images that cannot be read, too few of them, or a patient in both sets.
     """
     sets = [ImageSet.open(one) for one in (generated, train, holdout)]
-    patients = [patients_of(one) for one in sets[1:]]
+    patients = [one.patients for one in sets[1:]]
     found = [features(one, extractor, cache=cache) for one in sets]
     usable, values = _standardised([one.values for one in found])
     rows = [one.indices for one in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
     from synth.metrics.scoring.card import Row, Scorecard
 
-__all__ = ["bullets", "html_page", "html_table", "score_page", "score_parts"]
+__all__ = ["bullets", "figure", "html_page", "html_table", "score_page", "score_parts"]
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5c6775; --line: #d9dee5; --paper: #fff; --tint: #f5f7f9;
@@ -29,14 +32,15 @@ p { margin: 6px 0; } .soft, small { color: var(--soft); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; color: var(--soft); white-space: nowrap; } td.number { text-align: right; white-space: nowrap; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 20px; }
+th { font-weight: 600; color: var(--soft); white-space: nowrap; } .number { text-align: right; white-space: nowrap; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(420px, 100%), 1fr)); gap: 20px; }
 figure { margin: 0; padding: 12px; background: var(--tint); border-radius: 8px; }
 figcaption { font-size: 13px; color: var(--soft); }
 svg { width: 100%; height: auto; display: block; } svg text { font-size: 12px; fill: var(--soft); }
 .grid { stroke: var(--line); } .frame { fill: none; stroke: var(--line); }
 .span { stroke: var(--one); stroke-width: 3; stroke-linecap: round; opacity: .5; } .point { fill: var(--one); }
 .mark { fill: var(--paper); stroke: var(--soft); stroke-width: 1.5; } .bar { fill: var(--one); }
+.series0 { fill: var(--one); } .series1 { fill: var(--two); } .series2 { fill: var(--soft); }
 .cloud0 { fill: var(--one); fill-opacity: .55; } .cloud1 { fill: var(--two); fill-opacity: .55; }
 .pass { fill: var(--good); stroke: var(--good); color: var(--good); }
 .fail { fill: var(--bad); stroke: var(--bad); color: var(--bad); }
@@ -69,17 +73,24 @@ def score_parts(card: Scorecard) -> list[str]:
     for column in dict.fromkeys(row.column for row in card.rows if row.column):
         rows = [row for row in card.rows if row.column == column]
         parts.append(f"<h2>By {escape(column)}</h2>" + _score_table(rows, column))
-    told = "; ".join(f"{key} {value}" for key, value in card.settings.items() if value is not None)
+    told = "; ".join(f"{key} {_in_words(value)}" for key, value in card.settings.items() if value is not None)
     parts.append(f"<h2>Settings</h2><p><small>{escape(told)}</small></p>")
     return parts
 
 
-def html_page(title: str, parts: Iterable[str]) -> str:
-    """A whole page around sections of HTML."""
+def html_page(title: str, parts: Iterable[str], *, style: str = "") -> str:
+    """A whole page around sections of HTML; browsers are told to load nothing for it.
+
+    Args:
+        title: Its heading.
+        parts: The sections.
+        style: CSS rules of its own.
+    """
     head = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{escape(title)}</title><style>{_STYLE}{style}</style></head>"
     )
     return (
         f"{head}\n<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(part for part in parts if part) + "\n</body></html>\n"
@@ -95,7 +106,8 @@ def html_table(
         kind = content if index in tones else "number" if index in numeric else ""
         return f'<td class="{escape(kind)}">{escape(content)}</td>' if kind else f"<td>{escape(content)}</td>"
 
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    sides = [' class="number"' if index in numeric else "" for index in range(len(heads))]
+    head = "".join(f"<th{side}>{escape(name)}</th>" for side, name in zip(sides, heads, strict=True))
     body = "".join(f"<tr>{''.join(cell(k, one) for k, one in enumerate(row))}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
@@ -104,6 +116,13 @@ def bullets(lines: Sequence[str]) -> str:
     """Warnings as a list; nothing where there are none."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f'<ul class="warnings">{items}</ul>' if items else ""
+
+
+def _in_words(value: object) -> str:
+    """A setting: lists with commas, tables as "key value" pairs."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_in_words(one)}" for key, one in value.items())
+    return ", ".join(map(_in_words, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _score_table(rows: Sequence[Row], column: str) -> str:
@@ -137,18 +156,19 @@ def _plots(card: Scorecard) -> str:
         arrow = {"lower": "lower is better", "higher": "higher is better", "alike": "like the floor is best"}
         about = METRICS[metric].about
         figures.append(
-            _figure(interval_plot(rows, metric), metric, f"{about}; {arrow[METRICS[metric].better]}; ◇ floor")
+            figure(interval_plot(rows, metric), metric, f"{about}; {arrow[METRICS[metric].better]}; ◇ floor")
         )
     keys = '<span class="key" style="background: var(--one)"></span>real'
     keys += '<span class="key" style="background: var(--two)"></span>generated'
     cloud = scatter_plot(card.scatter, "both sets on two principal components")
-    figures.append(_figure(cloud, "Features", "first two principal components of the reference's features", keys))
+    figures.append(figure(cloud, "Features", "first two principal components of the reference's features", keys))
     shares = bar_plot([(name, 100 * share) for name, share in card.explanation], "parts of the FRD", unit=" %")
-    figures.append(_figure(shares, "What the FRD is made of", "share of the squared distance"))
+    figures.append(figure(shares, "What the FRD is made of", "share of the squared distance"))
     return f'<h2>Plots</h2><div class="plots">{"".join(figures)}</div>'
 
 
-def _figure(plot: str, title: str, caption: str, keys: str = "") -> str:
+def figure(plot: str, title: str, caption: str, keys: str = "") -> str:
+    """A plot with its heading and words; nothing where there is no plot. `keys` is HTML."""
     if not plot:
         return ""
     return f"<figure><h3>{escape(title)}</h3>{plot}<figcaption>{escape(caption)}{keys}</figcaption></figure>"

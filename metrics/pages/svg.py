@@ -1,4 +1,4 @@
-"""Plots as SVG text: intervals beside a floor, clouds of points, ranked bars; the page has the colours."""
+"""Plots as SVG text: intervals beside a floor, clouds of points, bars alone and in groups; the page has the colours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Interval", "bar_plot", "interval_plot", "scatter_plot", "ticks"]
+__all__ = ["Interval", "bar_plot", "grouped_bar_plot", "interval_plot", "scatter_plot", "ticks"]
 
 WIDTH = 460
 _LINE = 26  # pixels of height a row
-_LETTER = 6.6  # pixels of width a character, about
+_LETTER = 7.2  # pixels of width a character, about
 _RIGHT = 16
+_MOST_LETTERS = 34  # of a label at the left
+_BAR = 14  # pixels of height a bar of a group
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ def interval_plot(rows: Sequence[Interval], title: str) -> str:
     if not rows:
         return ""
     numbers = [one for row in rows for one in row.numbers]
-    left = min(180.0, 14 + _LETTER * max(len(row.label) for row in rows))
+    left = _room([row.label for row in rows])
     axis = _Axis.around(numbers, left, WIDTH - _RIGHT)
     height = _LINE * len(rows)
     parts = [axis.grid(height)]
     for number, row in enumerate(rows):
         y = _LINE * (number + 0.5)
-        parts.append(_text(left - 8, y + 4, row.label, "end"))
+        parts.append(_text(left - 8, y + 4, _short(row.label), "end"))
         if row.low is not None and row.high is not None and math.isfinite(row.low) and math.isfinite(row.high):
             ends = f'x1="{axis(row.low):.1f}" x2="{axis(row.high):.1f}"'
             parts.append(f'<line class="span {row.tone}" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -101,16 +103,44 @@ def bar_plot(bars: Sequence[tuple[str, float]], title: str, *, unit: str = "") -
     bars = [bar for bar in bars if math.isfinite(bar[1])]
     if not bars:
         return ""
-    left = min(250.0, 14 + _LETTER * max(len(label) for label, _ in bars))
+    left = _room([label for label, _ in bars])
     axis = _Axis(0.0, max(*(value for _, value in bars), 1e-12), left, WIDTH - 64)
     parts = []
     for number, (label, value) in enumerate(bars):
         y = _LINE * number
         width = max(axis(max(value, 0.0)) - left, 0.5)
-        parts.append(_text(left - 8, y + 17, label, "end"))
+        parts.append(_text(left - 8, y + 17, _short(label), "end"))
         parts.append(f'<rect class="bar" x="{left:.1f}" y="{y + 5}" width="{width:.1f}" height="{_LINE - 10}"/>')
         parts.append(_text(left + width + 6, y + 17, f"{value:.3g}{unit}", "start"))
     return _picture(WIDTH, _LINE * len(bars), title, parts)
+
+
+def grouped_bar_plot(rows: Sequence[tuple[str, Sequence[tuple[float, str]]]], title: str) -> str:
+    """Bars from 0 in groups, a group a row: of CSS class series0, series1, … in every group.
+
+    Args:
+        rows: Label, and for each bar its length and what to write at its end.
+        title: For readers who do not see it.
+    """
+    rows = [row for row in rows if all(math.isfinite(value) for value, _ in row[1])]
+    if not rows:
+        return ""
+    left = _room([label for label, _ in rows])
+    right = 14 + _LETTER * max(len(said) for _, bars in rows for _, said in bars)
+    axis = _Axis(0.0, max(1e-12, *(value for _, bars in rows for value, _ in bars)), left, WIDTH - right)
+    parts, y = [], 0.0
+    for label, bars in rows:
+        height = max(_BAR * len(bars), _LINE - 10) + 10
+        parts.append(_text(left - 8, y + height / 2 + 4, _short(label), "end"))
+        top = y + (height - _BAR * len(bars)) / 2
+        for number, (value, said) in enumerate(bars):
+            width = max(axis(max(value, 0.0)) - left, 0.5)
+            place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{_BAR - 2}"'
+            parts.append(f'<rect class="series{number}" {place}/>')
+            parts.append(_text(left + width + 6, top + _BAR - 3, said, "start"))
+            top += _BAR
+        y += height
+    return _picture(WIDTH, y, title, parts)
 
 
 @dataclass(frozen=True)
@@ -139,6 +169,15 @@ class _Axis:
             lines.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}"/>')
             lines.append(_text(x, height + 16, f"{tick:.6g}", "middle"))
         return "".join(lines)
+
+
+def _room(labels: Sequence[str]) -> float:
+    """Pixels for the labels at the left."""
+    return 14 + _LETTER * max(len(_short(label)) for label in labels)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _MOST_LETTERS else f"{label[: _MOST_LETTERS - 1]}…"
 
 
 def _text(x: float, y: float, content: str, anchor: str) -> str:

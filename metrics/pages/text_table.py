@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ _NUMERIC = set("0123456789+-−.—/ %e")
 
 
 def number(value: float | None) -> str:
-    """A number with 4 digits, or a dash."""
-    return "—" if value is None else f"{value:.4g}"
+    """A number with 4 digits; a dash where there is none."""
+    return "—" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

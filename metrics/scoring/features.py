@@ -146,12 +146,12 @@ def pair_features(
         extractor: An extractor.
         standardise: For named features of many units: columns that are constant in the reference or undefined are left
             out, and the others taken in standard deviations of the reference from its mean. Networks' features stay.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
         workers: Threads that decode.
         progress: Called with the number of images done, of both sets.
 
     Raises:
-        InputError: What `extractors.features` refuses; volumes against pictures; or no column or image is left.
+        InputError: What `extractors.run.features` refuses; volumes against pictures; or no column or image is left.
     """
     first = features(reference, extractor, cache=cache, workers=workers, progress=progress)
     done = len(first.values)

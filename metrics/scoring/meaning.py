@@ -24,7 +24,7 @@ def meaning(metric: str, score: Score) -> str:
     """A sentence for a reader who does not know the metric.
 
     Args:
-        metric: A name of `metric_table.METRICS`.
+        metric: A name of `metrics.METRICS`.
         score: Its score.
     """
     if metric in _SHARES:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from synth.metrics.patients import Patients
     from synth.metrics.score_value import Score
 
+    Features = NDArray[np.float64]
     Scores = Mapping[str, Score]
-    OfFeatures = Callable[[NDArray[np.float64], NDArray[np.float64], np.random.Generator], Scores]
+    OfFeatures = Callable[[Features, Features, np.random.Generator, Patients], Scores]
 
 __all__ = ["DEFAULT", "FAMILIES", "METRICS", "Better", "Metric", "metric_names", "passes"]
 
@@ -103,43 +105,43 @@ def passes(names: Iterable[str]) -> int:
     return len({METRICS[name].sees for name in names} - {"images"})
 
 
-def _fd(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
+def _fd(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
     from synth.metrics.distances.frechet_score import frechet_score
 
-    return {"fd": frechet_score(x, y, rng=rng)}
+    return {"fd": frechet_score(x, y, rng=rng, patients=patients)}
 
 
-def _fd_inf(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
+def _fd_inf(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
     from synth.metrics.distances.frechet_score import frechet_infinity_score
 
-    return {"fd-inf": frechet_infinity_score(x, y, rng=rng)}
+    return {"fd-inf": frechet_infinity_score(x, y, rng=rng, patients=patients)}
 
 
-def _kid(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
-    from synth.metrics.distances.kernel_score import kid_score
+def _kid(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
+    from synth.metrics.distances.mmd_score import kid_score
 
-    return {"kid": kid_score(x, y, rng=rng)}
-
-
-def _cmmd(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
-    from synth.metrics.distances.kernel_score import cmmd_score
-
-    return {"cmmd": cmmd_score(x, y, rng=rng)}
+    return {"kid": kid_score(x, y, rng=rng, patients=patients)}
 
 
-def _prdc(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
+def _cmmd(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
+    from synth.metrics.distances.mmd_score import cmmd_score
+
+    return {"cmmd": cmmd_score(x, y, rng=rng, patients=patients)}
+
+
+def _prdc(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
     from synth.metrics.distances.prdc_score import prdc_scores
 
-    return prdc_scores(x, y, rng=rng)
+    return prdc_scores(x, y, rng=rng, patients=patients)
 
 
-def _vendi(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> Scores:
+def _vendi(x: Features, y: Features, rng: np.random.Generator, patients: Patients) -> Scores:
     from synth.metrics.distances.diversity_score import vendi_diversity_score
 
-    return {"vendi": vendi_diversity_score(x, y, rng=rng)}
+    return {"vendi": vendi_diversity_score(x, y, rng=rng, patients=patients)}
 
 
 FAMILIES: Mapping[str, OfFeatures] = MappingProxyType(
     {"fd": _fd, "fd-inf": _fd_inf, "kid": _kid, "cmmd": _cmmd, "prdc": _prdc, "vendi": _vendi}
 )
-"""Family → scores of reference features (n, d) and generated ones (m, d)."""
+"""Family → scores of reference features (n, d) and generated ones (m, d), of these patients."""

@@ -63,20 +63,20 @@ def score(
     Args:
         reference: The real set: what `ImageSet.open` takes, or an open set.
         generated: The set to judge.
-        metrics: Names of `metric_table.METRICS`, or one text with commas between; default: those that need no download,
-            as far as they can be had; of metrics that are named, each must.
+        metrics: Names of `scoring.metrics.METRICS`, or one text with commas between; default: those that need no
+            download, as far as they can be had; of metrics that are named, each must.
         by: Columns to split both sets by, each by itself; "sex+age_group" for an intersection.
         extractor: Whose features fd, fd-inf, kid, cmmd, prdc and vendi are of. FID is always Inception's. Radiomic
             features are taken in standard deviations of the reference.
         weights: Where the extractor's model lies, or Inception's.
         window: How 16-bit 2D images come to 8 bits, for all but FRD, which sees grey values as they are.
         device: For networks.
-        reference_masks: See `image_masks.Masks`; radiomic features and FRD are then of the regions.
+        reference_masks: See `images.masks.Masks`; radiomic features and FRD are then of the regions.
         generated_masks: Those of the generated set.
         resize: Size (h, w) to bring 2D images to.
         on_error: Whether a file that cannot be read is an error or is skipped and counted.
         seed: Of permutations and splits.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
         workers: Threads that decode.
         progress: Called once for each image whose features are there; FRD and every extractor count for themselves.
 
@@ -89,17 +89,7 @@ def score(
     groups = matched_groups(first, second, group_columns(by))
     work = Extraction(extractor, weights, check_window(window), device, cache, workers, progress)
     seen = list(sources(names, first, second, work))
-    rows = [
-        row
-        for group in (None, *groups)
-        for source in seen
-        for row in _rows(source, group, seed, strict=metrics is not None)
-    ]
-    if all(row.score is None for row in rows):
-        raise InputError(rows[0].reason)
-    order = {name: k for k, name in enumerate(names)}
-    place = {(group.column, group.name): k for k, group in enumerate(groups)}
-    rows.sort(key=lambda row: (place.get((row.column, row.group), -1), order[row.metric]))
+    rows = _all_rows(names, seen, groups, seed, strict=metrics is not None)
     said = [line for source in seen for line in source.warnings]
     said += [group.warning for group in groups if group.warning is not None]
     return Scorecard(
@@ -107,7 +97,7 @@ def score(
         second.name,
         len(first),
         len(second),
-        tuple(rows),
+        rows,
         tuple(dict.fromkeys(said)),
         _settings(names, seen, work, resize, seed),
         _scatter(seen, seed),
@@ -134,7 +124,7 @@ def fid(
         window: How 16-bit images come to 8 bits.
         device: "cpu", "cuda", …
         seed: Of permutations and splits.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
 
     Raises:
         InputError: As `score`; or the network is not there (the message says where to put it).
@@ -165,7 +155,7 @@ def kid(
         window: How 16-bit images come to 8 bits.
         device: "cpu", "cuda", …
         seed: Of permutations and splits.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
 
     Raises:
         InputError: As `score`.
@@ -189,13 +179,26 @@ def prdc(
         generated: The set to judge.
         extractor: Whose features.
         seed: Of permutations and splits.
-        cache: See `extractors.features`.
+        cache: See `extractors.run.features`.
 
     Raises:
         InputError: As `score`.
     """
     card = score(reference, generated, "prdc", extractor=extractor, seed=seed, cache=cache)
     return {name: card[name] for name in card}
+
+
+def _all_rows(
+    names: tuple[str, ...], seen: list[Source], groups: tuple[Group, ...], seed: int, *, strict: bool
+) -> tuple[Row, ...]:
+    """The rows of all images, then of each group, metrics as asked for."""
+    rows = [row for group in (None, *groups) for source in seen for row in _rows(source, group, seed, strict=strict)]
+    if all(row.score is None for row in rows):
+        raise InputError(rows[0].reason)
+    order = {name: k for k, name in enumerate(names)}
+    place = {(group.column, group.name): k for k, group in enumerate(groups)}
+    rows.sort(key=lambda row: (place.get((row.column, row.group), -1), order[row.metric]))
+    return tuple(rows)
 
 
 def _rows(source: Source, group: Group | None, seed: int, *, strict: bool) -> Iterator[Row]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from synth.core.errors import InputError
+from synth.metrics.images.sets import ImageSet
 from synth.metrics.images.windowing import Window, to_8_bits
+from synth.metrics.patients import codes, repeat
 from synth.metrics.scoring.metrics import FAMILIES, METRICS
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synth.metrics.frd.features import FrdTable
-    from synth.metrics.images.sets import ImageSet
+    from synth.metrics.patients import PatientNames
     from synth.metrics.score_value import Score
     from synth.metrics.scoring.features import PairedFeatures
 
@@ -79,12 +81,14 @@ class FeatureSource:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the images and the features."""
-        return self.pair.warnings
+        return (*self.pair.warnings, *_notes(self.pair.reference, self.pair.generated))
 
     def scores(self, metric: str, first: Rows, second: Rows, rng: Generators) -> Mapping[str, Score]:
         """See `Source.scores`."""
         family = METRICS[metric].family
-        found = FAMILIES[family](self.pair.x[first], self.pair.y[second], rng(family))
+        pair = self.pair
+        patients = _some(pair.reference.patients, first), _some(pair.generated.patients, second)
+        found = FAMILIES[family](pair.x[first], pair.y[second], rng(family), patients)
         return {metric: found["fd"]} if metric == "fid" else found
 
 
@@ -109,7 +113,7 @@ class FrdSource:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Of the images."""
-        return (*self.reference.warnings, *self.generated.warnings)
+        return (*self.reference.warnings, *self.generated.warnings, *_notes(self.reference, self.generated))
 
     def scores(self, metric: str, first: Rows, second: Rows, rng: Generators) -> Mapping[str, Score]:
         """See `Source.scores`."""
@@ -153,13 +157,29 @@ class PictureSource:
         sides = ((self.reference, first), (self.generated, second))
         one, other = (_Pictures(images, rows, self.window) for images, rows in sides)
         try:
-            score = ms_ssim_diversity_score(one, other, rng=rng("ms-ssim"), most=self.most)
+            patients = _some(self.reference.patients, first), _some(self.generated.patients, second)
+            score = ms_ssim_diversity_score(one, other, rng=rng("ms-ssim"), most=self.most, patients=patients)
         except InputError as error:
             hint = "; resize all images to one size" if "one size" in str(error) else ""
             raise InputError(f"ms-ssim: {error}{hint}") from error
         used = min(self.most, len(first)), min(self.most, len(second))
         note = f"of {used[0]} reference and {used[1]} generated images, chosen at random"
         return {metric: score.with_warnings(note) if used < (len(first), len(second)) else replace(score)}
+
+
+def _some(patients: Sequence[str] | None, rows: Rows) -> PatientNames:
+    return None if patients is None else [patients[int(row)] for row in rows]
+
+
+def _notes(*sets: ImageSet | FrdTable) -> tuple[str, ...]:
+    """Says so where patients have several images."""
+    counts = [(one.name, codes(one.patients, _size(one), one.name)) for one in sets]
+    said = [f"{len(own)} images of {len(set(own.tolist()))} patients in {name}" for name, own in counts if repeat(own)]
+    return (f"{' and '.join(said)}: intervals, floors and p-values go by patients",) if said else ()
+
+
+def _size(images: ImageSet | FrdTable) -> int:
+    return len(images) if isinstance(images, ImageSet) else len(images.images)
 
 
 class _Pictures(Sequence["NDArray[np.uint8]"]):

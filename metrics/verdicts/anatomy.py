@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes
+from synth.metrics.patients import codes
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold, held_out_scores, least_patients
-from synth.metrics.verdicts.storage import load, save
+from synth.metrics.verdicts.storage import Stored
 from synth.metrics.verdicts.verdict import Verdict, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Anatomy"]
 
-_KIND = "anatomy"
 _LEAST = 20
 _REQUIRED = 0.95
 """A structure in so many of the reference samples is one that a sample must have."""
@@ -33,7 +31,7 @@ _TAIL = 1.645  # the 95 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class Anatomy(Stored):
     """Ranges of areas and positions of structures.
 
     Of each structure in at least 95 % of the reference: the logarithm of its share of the image, and the place of its
@@ -51,6 +49,8 @@ class Anatomy:
         rate: Share of fresh real samples with all structures that are refused.
         n_reference: Samples fitted to.
     """
+
+    kind: ClassVar[str] = "anatomy"
 
     structures: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -106,25 +106,6 @@ class Anatomy:
         """
         return tuple(self._one(at, name, masks.get(name)) for at, name in enumerate(self.structures))
 
-    def save(self, path: str | Path) -> None:
-        """Writes an .npz.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        save(path, _KIND, {name: getattr(self, name) for name in _FACTS}, {n: getattr(self, n) for n in _ARRAYS})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Anatomy:
-        """Reads `save`'s file.
-
-        Raises:
-            InputError: It cannot be read, or is something else.
-        """
-        facts, arrays = load(path, _KIND)
-        lists = {name: tuple(facts[name]) for name in ("structures", "ignored")}
-        return cls(**(facts | lists | {name: arrays[name] for name in _ARRAYS}))
-
     def _one(self, at: int, name: str, mask: NDArray[Any] | None) -> Verdict:
         title = f"anatomy {name}"
         found = None if mask is None else _measures(mask)
@@ -152,10 +133,6 @@ class Anatomy:
             return f"fills {share:.2%} of the image; reference {low:.2%} to {high:.2%}"
         axis = ("x", "y", "z")[self.median.shape[1] - 1 - measure]
         return f"centre at {value:.2f} along {axis}; reference {ends[0]:.2f} to {ends[1]:.2f}"
-
-
-_ARRAYS = ("median", "low", "high")
-_FACTS = ("structures", "ignored", "threshold", "rate", "n_reference")
 
 
 def _measures(mask: NDArray[Any]) -> Table | None:

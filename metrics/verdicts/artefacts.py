@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes
+from synth.metrics.patients import codes
 from synth.metrics.verdicts.artefact_measures import Measures, measure
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold
-from synth.metrics.verdicts.storage import load, save
+from synth.metrics.verdicts.storage import Stored
 from synth.metrics.verdicts.verdict import Verdict, above, below, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 __all__ = ["Artefacts"]
 
-_KIND = "artefacts"
 _LIMITS = ("contrast low", "saturated high", "frame high", "seam high", "noise low", "noise high")
 """A measure and the side on which it is an artefact; the stated rate is shared out among them evenly."""
 
@@ -39,7 +37,7 @@ _LEAST = 20
 
 
 @dataclass(frozen=True)
-class Artefacts:
+class Artefacts(Stored):
     """Thresholds on the measures of `artefact_measures`, from real images.
 
     Attributes:
@@ -47,6 +45,8 @@ class Artefacts:
         rate: Share of fresh real images that fail at least one, at most.
         n_reference: Images fitted to.
     """
+
+    kind: ClassVar[str] = "artefacts"
 
     limits: dict[str, float]
     rate: float
@@ -91,23 +91,6 @@ class Artefacts:
         found = measure(image)
         blank = found.contrast < _BLANK
         return tuple(self._one(limit, getattr(found, limit.split()[0]), blank=blank) for limit in _LIMITS)
-
-    def save(self, path: str | Path) -> None:
-        """Writes an .npz.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        save(path, _KIND, {"limits": self.limits, "rate": self.rate, "n_reference": self.n_reference}, {})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Artefacts:
-        """Reads `save`'s file.
-
-        Raises:
-            InputError: It cannot be read, or is something else.
-        """
-        return cls(**load(path, _KIND)[0])
 
     def _one(self, limit: str, value: float, *, blank: bool) -> Verdict:
         name, words, threshold = f"artefact {limit}", _WORDS[limit], self.limits[limit]

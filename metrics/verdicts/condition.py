@@ -22,7 +22,7 @@ def condition_verdicts(
     reader does not know the attribute, nothing can be said.
 
     Args:
-        stated: Attribute → what was asked for; None where nothing was. See `conditions.stated_conditions`.
+        stated: Attribute → what was asked for; None where nothing was. See `alignment.conditions.stated_conditions`.
         read: Attribute → value → probability, from a `ConditionReader`.
         least: Below this probability the sample fails.
 

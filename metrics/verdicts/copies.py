@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes, nearest
+from synth.metrics.distances.neighbours import nearest
+from synth.metrics.patients import codes
 from synth.metrics.score_value import check_features
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold, least_patients
-from synth.metrics.verdicts.storage import load, save
+from synth.metrics.verdicts.storage import Stored
 from synth.metrics.verdicts.verdict import Verdict, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Copies"]
 
-_KIND = "copies"
 _NAME = "copies"
 _RANK = 5
 """The patient whose distance the nearest's is compared with: far enough to be no copy, near enough to be local."""
@@ -34,12 +33,12 @@ _LEAST = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Copies:
+class Copies(Stored):
     """Distance to the nearest training patient over that to the fifth nearest.
 
     A copy is near to one patient and no nearer to others than anyone is; in a dense region both distances are small,
     and the ratio is as usual. The threshold comes from the training images themselves, each against other patients.
-    For a whole set `synth.metrics.memorisation.copying` sees more.
+    For a whole set `synth.metrics.memorisation.copying` sees more. What is saved holds the training images' features.
 
     Attributes:
         mean: (d,) of the training features.
@@ -49,6 +48,8 @@ class Copies:
         threshold: On the ratio, below which a sample fails; 0 where the training set is too small for the rate.
         rate: Share of fresh real samples that are refused.
     """
+
+    kind: ClassVar[str] = "copies"
 
     mean: Features
     scale: Features
@@ -110,28 +111,6 @@ class Copies:
         if value < self.threshold:
             return Verdict(_NAME, value, self.threshold, "fail", f"{where}, below {self.threshold:.3g}")
         return Verdict(_NAME, value, self.threshold, "pass", f"{where}, not below {self.threshold:.3g}")
-
-    def save(self, path: str | Path) -> None:
-        """Writes an .npz; it holds the features of the training images.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        save(path, _KIND, {"threshold": self.threshold, "rate": self.rate}, arrays)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Copies:
-        """Reads `save`'s file.
-
-        Raises:
-            InputError: It cannot be read, or is something else.
-        """
-        facts, arrays = load(path, _KIND)
-        return cls(**(facts | {name: arrays[name] for name in _ARRAYS}))
-
-
-_ARRAYS = ("mean", "scale", "train", "patients")
 
 
 def _ratios(

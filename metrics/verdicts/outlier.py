@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes
+from synth.metrics.patients import codes
 from synth.metrics.verdicts.conformal import check_rate, conformal_threshold, held_out_scores, least_patients
 from synth.metrics.verdicts.shrinkage import ledoit_wolf
-from synth.metrics.verdicts.storage import load, save
+from synth.metrics.verdicts.storage import Stored
 from synth.metrics.verdicts.verdict import Verdict, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -25,14 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Outliers"]
 
-_KIND = "outliers"
 _NAME = "outlier"
 _LEAST = 20
 _SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Outliers:
+class Outliers(Stored):
     """Mahalanobis distance with a shrunk covariance and a conformal threshold.
 
     Features are squeezed first: asinh of the distance from the median over the scale, so that a feature with a long
@@ -53,6 +51,8 @@ class Outliers:
         n_reference: Samples fitted to.
         n_patients: Their patients.
     """
+
+    kind: ClassVar[str] = "outliers"
 
     names: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -138,26 +138,6 @@ class Outliers:
         reason = f"distance {value:.3g} is above {self.threshold:.3g}, mostly by {self._blame(row)}"
         return Verdict(_NAME, value, self.threshold, "fail", reason)
 
-    def save(self, path: str | Path) -> None:
-        """Writes an .npz.
-
-        Raises:
-            InputError: The file cannot be written.
-        """
-        facts = {name: getattr(self, name) for name in _FACTS}
-        save(path, _KIND, facts, {name: getattr(self, name) for name in _ARRAYS})
-
-    @classmethod
-    def load(cls, path: str | Path) -> Outliers:
-        """Reads `save`'s file.
-
-        Raises:
-            InputError: It cannot be read, or is something else.
-        """
-        facts, arrays = load(path, _KIND)
-        lists = {name: tuple(facts[name]) for name in ("names", "dropped")}
-        return cls(**(facts | lists | {name: arrays[name] for name in _ARRAYS}))
-
     @property
     def _model(self) -> _Model:
         return _Model(self.median, self.scale, self.mean, self.precision, self.shrinkage)
@@ -168,10 +148,6 @@ class Outliers:
         shares = centred * (self.precision @ centred)
         worst = np.argsort(-shares)[:_SHOWN]
         return ", ".join(f"{self.names[at]} ({'high' if centred[at] > 0 else 'low'})" for at in worst)
-
-
-_ARRAYS = ("columns", "median", "scale", "mean", "precision")
-_FACTS = ("names", "dropped", "total", "shrinkage", "threshold", "rate", "n_reference", "n_patients")
 
 
 @dataclass(frozen=True, eq=False)

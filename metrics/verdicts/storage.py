@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,38 +14,51 @@ from synth.core.errors import InputError
 from synth.core.files import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Self
 
     from numpy.typing import NDArray
 
-__all__ = ["load", "save"]
+__all__ = ["Stored"]
 
 _VERSION = 1
 
 
-def save(path: str | Path, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Writes a judge.
+class Stored:
+    """A dataclass of arrays and of what JSON can hold, that is saved and loaded.
 
-    Args:
-        path: The .npz.
-        kind: Which judge.
-        facts: What JSON can hold.
-        arrays: Numbers.
-
-    Raises:
-        InputError: The file cannot be written.
+    Attributes:
+        kind: Which judge; a file of another kind is refused.
     """
-    head = json.dumps({"kind": kind, "version": _VERSION, "facts": dict(facts)})
-    with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, head=np.frombuffer(head.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+
+    kind: ClassVar[str]
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        facts = {name: value for name, value in values.items() if name not in arrays}
+        head = json.dumps({"kind": self.kind, "version": _VERSION, "facts": facts})
+        with atomic_path(Path(path)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, head=np.frombuffer(head.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Reads `save`'s file.
+
+        Raises:
+            InputError: It cannot be read, or is something else.
+        """
+        facts, arrays = _read(path, cls.kind)
+        lists = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+        return cls(**(facts | lists | arrays))
 
 
-def load(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Reads a judge: facts and arrays.
-
-    Raises:
-        InputError: The file cannot be read, or is of another kind or version.
-    """
+def _read(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Facts and arrays."""
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = dict(file)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from synth.anatomy.prevalence import Source
 
-__all__ = ["Population", "Wish"]
+__all__ = ["Population", "Wish", "described"]
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class Population:
         """The population of a label file.
 
         Args:
-            path: A CSV file, gzipped or not, or several: CheXpert (train.csv), MIMIC-CXR (the label file with, if at
-                hand, metadata, patients and admissions), NIH ChestX-ray14 (Data_Entry_2017), or a plain table with a
-                column finding ("Effusion|Mass"). Sex, age, race and view are read where there are such columns, and are
-                unknown elsewhere.
-            layout: "auto" tells them apart by their columns; or "chexpert", "mimic", "nih", "plain".
+            path: A CSV file, gzipped or not, or several: CheXpert (train.csv), CheXpert Plus (its table with a label
+                file), MIMIC-CXR (the label file with, if at hand, metadata, patients and admissions), NIH ChestX-ray14
+                (Data_Entry_2017), PadChest, or a plain table with a column finding ("Effusion|Mass"). Sex, age, race
+                and view are read where there are such columns, and are unknown elsewhere.
+            layout: "auto" tells them apart by their columns; or one of `synth.anatomy.cohort_files.LAYOUTS`.
             uncertain: What CheXpert's −1 means: "ignore" it (not there), "positive", or "drop" the row.
             smoothing: How many rows without co-occurrence of patient and findings to add; see Cohort.
 
@@ -101,12 +101,12 @@ class Population:
         """
         generator = sample_generator(root_seed, sample_id, "population")
         case = self.source.draw(generator)
-        findings = tuple(_described(name, kind, generator) for name, kind in case.labels)
+        findings = tuple(described(name, kind, generator) for name, kind in case.labels)
         return Wish(case.sex, case.age, case.race, case.view, findings)
 
 
-def _described(name: str, kind: str | None, generator: np.random.Generator) -> Finding:
-    """The finding with side and grade; of an unknown kind, what the usual one has and every other could have."""
+def described(name: str, kind: str | None, generator: np.random.Generator) -> Finding:
+    """A finding with side and grade drawn; of an unknown kind, what the usual one has and every other could have."""
     if kind is not None:
         return draw_finding(name, generator, kind)
     kinds = kinds_of(name)

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import synth
-from synth.cli import doctor, drr, gate, lowdose, phantom, score
+from synth.cli import cxr, dataset, doctor, drr, gate, lowdose, phantom, plan, report, score, train
 from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
@@ -32,6 +32,11 @@ app.command("phantom")(phantom.command)
 app.command("lowdose")(lowdose.command)
 app.command("score")(score.command)
 app.command("gate")(gate.command)
+app.command("cxr")(cxr.command)
+app.command("plan")(plan.command)
+app.command("dataset")(dataset.command)
+app.command("report")(report.command)
+app.add_typer(train.app, name="train")
 app.command("doctor")(doctor.command)
 
 

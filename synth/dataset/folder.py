@@ -3,12 +3,16 @@
     ROOT/
       dataset.json                what made it (written last: a folder that holds it is complete)
       metadata.csv                a row an image, file_name first
+      rejected.csv                a row an image that a gate refused, where there is a gate
       images/00/00000042.png      or .dcm; sub-folder = index // 10000
-      masks/annotations.json      COCO, where the samples have masks
+      masks/annotations.json      COCO, where the samples have masks; masks/00/00000042.dcm as DICOM segmentations
       volumes/00/00000042.nii.gz  CTs instead of images, with
       masks/00/00000042_total.nii.gz, …_total_labels.csv: every label map with its table of names
+      volumes/00/00000042/        or CTs as DICOM series, with masks/00/00000042_total.dcm
       raw/00/00000042.npz         extra arrays, where the samples have them
-      .parts/                     only while unfinished: recipe.json, and 00/00000042.json for every sample written
+      shards/00000.tar            or .parquet: instead of all these, where the dataset is packed, see `packing`
+      rejected/00/00000042-0.png  what the gate refused (attempt 0 of that sample), where it is kept
+      .parts/                     only while unfinished: recipe.json, and what is said of every sample written
 
 A sample counts as written once its fragment in .parts is there, which is put down after its other files. As every
 sample is a pure function of (recipe, index) and no file tells of time or machine, a dataset stopped anywhere and
@@ -17,39 +21,32 @@ resumed has the bytes of one uninterrupted run.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shutil
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from synth.core.errors import InputError, InterruptedRun
 from synth.core.files import write_bytes
-from synth.core.record import ScanSample
-from synth.core.writing import write_labels, write_volume
-from synth.dataset import manifest, metadata
-from synth.dataset.fragment import encode_fragment, encode_scan_fragment
-from synth.dataset.writers import coco
-from synth.dataset.writers.arrays import write_npz
-from synth.dataset.writers.dicom_dx import write_dx
-from synth.dataset.writers.png import write_png
+from synth.dataset import manifest, metadata, opening
+from synth.dataset.engines.engine import Written
+from synth.dataset.fragment import Fragments, encode_empty, encode_fragment, read_fragment, read_head, sizes
+from synth.dataset.judged import Judged
+from synth.dataset.packing import Packer, Shards
+from synth.dataset.sample_files import PER_FOLDER, ImageFormat, SampleFiles
+from synth.dataset.tables import write_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from synth.core.record import Sample
+    from synth.core.record import Sample, ScanSample
+    from synth.dataset.fragment import Head
+    from synth.dataset.source import Medium
 
-__all__ = ["DatasetFolder", "ImageFormat"]
-
-ImageFormat = Literal["png", "dicom", "nifti"]
-
-_SUFFIX: Mapping[str, str] = {"png": "png", "dicom": "dcm", "nifti": "nii.gz"}
-_PER_FOLDER = 10_000
-_LEFTOVERS = (".*.[0-9]*.part", "*/.*.[0-9]*.part", "*/*/.*.[0-9]*.part")
+__all__ = ["DatasetFolder", "ImageFormat", "Shards"]
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,15 @@ class DatasetFolder:
 
     Attributes:
         root: The folder.
-        n_samples: Samples of the whole dataset; their indices are 0 … n_samples - 1.
-        image_format: "png" (16-bit grayscale) or "dicom" (Digital X-Ray objects); "nifti" for CTs.
+        n_samples: Places of the whole dataset; their indices are 0 … n_samples - 1.
+        files: The files of its samples.
+        shards: How they are packed; None for loose files.
     """
 
     root: Path
     n_samples: int
-    image_format: ImageFormat
+    files: SampleFiles
+    shards: Shards | None
     _job: Mapping[str, Any] = field(repr=False)
 
     @classmethod
@@ -78,6 +77,9 @@ class DatasetFolder:
         n_samples: int,
         resume: bool,
         image_format: ImageFormat = "png",
+        medium: Medium | None = None,
+        shards: Shards | None = None,
+        segmentations: bool = False,
         claim: bool = True,
     ) -> DatasetFolder:
         """Begins a dataset in a new or empty folder, or goes on with one.
@@ -86,9 +88,12 @@ class DatasetFolder:
             root: The folder.
             recipe: All that decides the samples, as plain JSON without absolute paths. Its "seed" and "licence" are
                 repeated at the top of dataset.json.
-            n_samples: Samples of the whole dataset, at least 1.
+            n_samples: Places of the whole dataset, at least 1.
             resume: Go on with what is there, if anything is.
-            image_format: Format of the images.
+            image_format: "png" (16-bit grayscale) or "dicom" (Digital X-Ray objects; CTs as series); "nifti" for CTs.
+            medium: Whether samples are radiographs or CTs; default: as the format says, radiographs for "dicom".
+            shards: Pack the samples, see `packing`; default: loose files.
+            segmentations: Write the masks of DICOM radiographs as segmentation objects, too.
             claim: Make the folder at once; otherwise only look whether it can be used, and leave the making to the
                 first sample that is written.
 
@@ -96,22 +101,32 @@ class DatasetFolder:
             InputError: The folder cannot be used: it is a file, cannot be written, holds other things, or holds a
                 dataset and `resume` is off, or one of another recipe. Or the recipe is not plain JSON.
         """
-        if image_format not in _SUFFIX:
-            raise InputError(f"image_format {image_format!r} is none of {', '.join(_SUFFIX)}")
         if n_samples < 1:
             raise InputError(f"n_samples must be at least 1, not {n_samples}")
-        folder = cls(Path(root), n_samples, image_format, manifest.job(recipe, n_samples, image_format))
+        kind: Medium = medium or ("volume" if image_format == "nifti" else "image")
+        packs = None if shards is None else asdict(shards)
+        libraries = _libraries(shards, segmentations=segmentations or (kind, image_format) == ("volume", "dicom"))
+        job = manifest.job(recipe, n_samples, image_format, shards=packs, libraries=libraries)
+        uid_seed = hashlib.sha256(manifest.dump(job["recipe"])).hexdigest()
+        files = SampleFiles(Path(root), image_format, kind, uid_seed, segmentations)
+        if shards is not None and (segmentations or not files.suffix):
+            raise InputError("shards take one file an image; write DICOM series and segmentations as loose files")
+        folder = cls(Path(root), n_samples, files, shards, job)
         with _one_line_errors(folder.root):
-            found = folder._found()
+            found = opening.found(folder.root)
             if found is None:
-                folder._require_empty()
+                opening.require_empty(folder.root)
                 if claim:
-                    folder._claim()
+                    folder.claim()
             elif not resume:
                 raise InputError(f"{root}: already holds a dataset; choose another folder or pass --resume")
             else:
-                folder._require_same(found)
-                folder._sweep()
+                opening.require_same(folder.root, job, found, complete=folder.complete)
+                opening.sweep(folder.root)
+                if folder.packer is not None:
+                    folder.packer.remove_locks()
+                if folder.complete:
+                    folder._remove_parts()
         return folder
 
     @property
@@ -119,167 +134,195 @@ class DatasetFolder:
         """Whether the dataset is finished."""
         return (self.root / "dataset.json").is_file()
 
+    def claim(self) -> None:
+        """Makes the folder this dataset's own, where the first sample has not done so.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        if not (self.parts / "recipe.json").exists():
+            write_bytes(self.parts / "recipe.json", manifest.dump(self._job))
+
     def pending(self) -> list[int]:
-        """Indices of the samples that are still to be written, ascending."""
+        """Indices of the samples that are still to be made, ascending."""
         if self.complete:
             return []
         with _one_line_errors(self.root):
-            return [index for index in range(self.n_samples) if not self._written(index)]
+            done = self._done()
+            return [index for index in range(self.n_samples) if not done[index]]
 
-    def write(self, sample: Sample | ScanSample) -> None:
+    def write(self, sample: Sample | ScanSample | Judged) -> Written:
         """Writes one sample; once this returns it is safe from interruption.
 
         Args:
-            sample: Its index must lie in the dataset; masks must have the image's shape.
+            sample: Its index must lie in the dataset; masks must have the image's shape. Of a judged one what was
+                refused before it is told, too; without a sample its place stays empty.
 
         Raises:
             InputError: The sample cannot be written so that it would be read again, or the disk is full.
         """
-        if not 0 <= sample.index < self.n_samples:
-            raise InputError(f"sample {sample.index}: the dataset's indices are 0 to {self.n_samples - 1}")
-        if isinstance(sample, ScanSample) != (self.image_format == "nifti"):
-            raise InputError(f"sample {sample.index}: a dataset of {self.image_format} does not take it")
+        index = int(sample.index)
+        if not 0 <= index < self.n_samples:
+            raise InputError(f"sample {index}: the dataset's indices are 0 to {self.n_samples - 1}")
         if self.complete:
             raise InputError(f"{self.root}: is complete; nothing can be added")
-        file_name = self._image_name(sample.index)
-        if isinstance(sample, ScanSample):
-            fragment = self._write_scan(file_name, sample)
-        else:
-            fragment = self._write_image(file_name, sample)
-        write_bytes(self._parts / _numbered(sample.index, "json"), fragment)
+        if not isinstance(sample, Judged):
+            return self._put(index, sample, {}, ())
+        told = metadata.judged_cells(sample)
+        refused = len({refusal.attempt for refusal in sample.refusals})
+        return self._put(index, sample.sample, told, self._rejected(sample), refused)
 
-    def _write_image(self, file_name: str, sample: Sample) -> bytes:
-        """Puts down the files of a radiograph; its fragment."""
-        fragment = encode_fragment(file_name, sample)
-        self._begin()
-        if self.image_format == "png":
-            write_png(self.root / file_name, sample.image)
-        else:
-            write_dx(self.root / file_name, sample, uid_seed=self.uid_seed)
-        if sample.arrays:
-            write_npz(self.root / "raw" / _numbered(sample.index, "npz"), sample.arrays)
-        return fragment
-
-    def _write_scan(self, file_name: str, sample: ScanSample) -> bytes:
-        """Puts down the files of a CT; its fragment."""
-        fragment = encode_scan_fragment(file_name, sample)
-        self._begin()
-        for name, labels in sample.maps.items():
-            write_labels(self.root / "masks" / _numbered(sample.index, f"{name}.nii.gz", "_"), labels)
-        write_volume(self.root / file_name, sample.volume)
-        return fragment
-
-    def _begin(self) -> None:
-        if not (self._parts / "recipe.json").exists():
-            self._claim()
-
-    def finish(self, **extra: object) -> None:
-        """Merges what was written into metadata.csv, masks/annotations.json and dataset.json; no-op when complete.
+    def seal(self, share: Sequence[int]) -> None:
+        """Packs the shards that these samples have completed; nothing without shards.
 
         Args:
-            extra: Further entries of dataset.json ("licence", "models", "gate", …), plain JSON.
+            share: Indices of samples that are written.
+
+        Raises:
+            InputError: A shard cannot be written.
+        """
+        if self.packer is not None:
+            for number in sorted({index // self.packer.shards.size for index in share}):
+                self.packer.pack_if_complete(number)
+
+    def heads(self) -> Iterator[tuple[int, Head]]:
+        """Index, and what is said of it, of every place, in order; all must be written, and packed where asked for.
+
+        Raises:
+            InterruptedRun: One is missing.
+        """
+        if self.packer is None:
+            for index in range(self.n_samples):
+                yield index, read_head(self._fragment(index))
+            return
+        for number in range(self.packer.n_shards):
+            yield from zip(self.packer.places(number), self.packer.heads(number), strict=True)
+
+    def merge(self) -> dict[str, Any]:
+        """Writes metadata.csv, masks/annotations.json, rejected.csv, and the shards that are left; again if need be.
+
+        Returns:
+            What was counted, for dataset.json.
 
         Raises:
             InterruptedRun: Samples are missing.
+            InputError: The disk is full.
+        """
+        missing = len(self.pending())
+        if missing:
+            raise InterruptedRun(f"{self.root}: {missing} of {self.n_samples} samples missing; pass --resume")
+        with _one_line_errors(self.root):
+            if self.packer is not None:
+                for number in sorted(set(range(self.packer.n_shards)) - set(self.packer.packed())):
+                    self.packer.pack(number)
+                self.files.remove_all()
+            annotations = self._annotations if self.packer is None else None
+            return write_tables(self.root, self.heads, annotations)
+
+    def conclude(self, counts: Mapping[str, Any], **extra: object) -> None:
+        """Writes dataset.json, which says that all else is there, and removes what only an unfinished dataset needs.
+
+        Args:
+            counts: What `merge` returned.
+            extra: Further entries of dataset.json ("licence", "models", "gate", …), plain JSON.
+
+        Raises:
             InputError: An entry has no JSON or is dataset.json's own, or the disk is full.
         """
         with _one_line_errors(self.root):
-            if not self.complete:
-                self._merge(extra)
+            write_bytes(self.root / "dataset.json", manifest.dump(manifest.finished(self._job, counts, extra)))
             self._remove_parts()
 
-    @property
-    def uid_seed(self) -> str:
-        """What the DICOM identifiers derive from: a digest of the recipe."""
-        return hashlib.sha256(manifest.dump(self._job["recipe"])).hexdigest()
+    def finish(self, **extra: object) -> None:
+        """`merge` and `conclude`; no-op when complete.
 
-    @property
-    def _parts(self) -> Path:
-        return self.root / ".parts"
-
-    def _found(self) -> dict[str, Any] | None:
-        finished = manifest.load(self.root / "dataset.json")
-        if finished is not None and finished.get("format") != manifest.FORMAT:
-            raise InputError(f"{self.root}: not a dataset of this toolkit (dataset.json is another's)")
-        return finished or manifest.load(self._parts / "recipe.json")
-
-    def _require_empty(self) -> None:
-        above = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
-        if above == self.root and not above.is_dir():
-            raise InputError(f"{self.root}: is a file; choose a folder")
-        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-            reason = os.strerror(errno.EACCES if above.is_dir() else errno.ENOTDIR)
-            raise InputError(f"{self.root}: cannot write ({reason})")
-        if above != self.root:
-            return
-        # A run that was stopped before its recipe was down leaves a bare .parts behind.
-        leftovers = list(self._parts.glob(_LEFTOVERS[0]))
-        inside = set(self.root.iterdir()) | set(self._parts.iterdir() if self._parts.is_dir() else ())
-        if inside - {self._parts, *leftovers}:
-            raise InputError(f"{self.root}: not empty and not a dataset; choose another folder")
-        for path in leftovers:
-            path.unlink(missing_ok=True)
-
-    def _claim(self) -> None:
-        write_bytes(self._parts / "recipe.json", manifest.dump(self._job))
-
-    def _require_same(self, found: Mapping[str, Any]) -> None:
-        # A finished dataset stays what it is, whatever is installed now.
-        ours = {key: value for key, value in self._job.items() if key != "versions" or not self.complete}
-        keys = list(manifest.differing_keys(ours, {key: found.get(key) for key in ours}))
-        if keys:
-            names = ", ".join(key.removeprefix("recipe.") for key in keys)
-            raise InputError(f"{self.root}: cannot resume, made with other values of: {names}")
-
-    def _sweep(self) -> None:
-        for pattern in _LEFTOVERS:
-            for path in self.root.glob(pattern):
-                path.unlink(missing_ok=True)
+        Raises:
+            InterruptedRun: Samples are missing.
+            InputError: As `conclude`.
+        """
         if self.complete:
             self._remove_parts()
+        else:
+            self.conclude(self.merge(), **extra)
+
+    @cached_property
+    def packer(self) -> Packer | None:
+        """What packs shards, where there are any."""
+        return None if self.shards is None else Packer(self.shards, self.n_samples, self.files, self._fragments)
+
+    @property
+    def parts(self) -> Path:
+        """What only an unfinished dataset has."""
+        return self.root / ".parts"
 
     def _remove_parts(self) -> None:
-        if self._parts.exists():
-            shutil.rmtree(self._parts)
+        if self.parts.exists():
+            shutil.rmtree(self.parts)
 
-    def _written(self, index: int) -> bool:
-        # A power cut can leave files of the right name without content.
-        image = self.root / self._image_name(index)
-        fragment = self._parts / _numbered(index, "json")
-        return all(path.is_file() and path.stat().st_size > 0 for path in (fragment, image))
+    @property
+    def _fragments(self) -> Fragments:
+        return Fragments(self.parts)
 
-    def _image_name(self, index: int) -> str:
-        room = "volumes" if self.image_format == "nifti" else "images"
-        return f"{room}/{_numbered(index, _SUFFIX[self.image_format])}"
+    def _put(
+        self,
+        index: int,
+        sample: Sample | ScanSample | None,
+        told: Mapping[str, str],
+        rejected: Sequence[Mapping[str, str]],
+        refused: int = 0,
+    ) -> Written:
+        """Puts down a sample and, after it, its fragment."""
+        if sample is None:
+            self.claim()
+            self._fragments.write(index, encode_empty(index, rejected), empty=True)
+            return Written(index, False, refused)
+        self.files.check(sample)
+        fragment = encode_fragment(self.files.image_name(index), sample, told, rejected)
+        self.claim()
+        self.files.write(sample)
+        self._fragments.write(index, fragment, empty=False)
+        return Written(index, True, refused)
 
-    def _merge(self, extra: Mapping[str, object]) -> None:
-        missing = self.pending()
-        if missing:
-            raise InterruptedRun(f"{self.root}: {len(missing)} of {self.n_samples} samples missing; pass --resume")
-        rows, images, names = [], [], set()
-        for fragment in self._fragments():
-            rows.append(fragment["row"])
-            images += [fragment["image"]] if "image" in fragment else []
-            names.update(fragment["structures"])
-        metadata.write_csv(self.root / "metadata.csv", metadata.columns(key for row in rows for key in row), rows)
-        counts: dict[str, Any] = {"samples": len(rows), "views": dict(Counter(row["view"] for row in rows))}
-        if names:
-            path = self.root / "masks" / "annotations.json"
-            pairs = ((part["image"]["id"], one) for part in self._fragments() for one in part["annotations"])
-            counts["masks"] = coco.write_annotations(path, images, names, pairs)
-        write_bytes(self.root / "dataset.json", manifest.dump(manifest.finished(self._job, counts, extra)))
+    def _rejected(self, judged: Judged) -> list[dict[str, str]]:
+        """Rows of rejected.csv, whose images are put down where they are kept."""
+        rows = []
+        for refusal in judged.refusals:
+            self.claim()
+            kept = refusal.sample
+            name = "" if kept is None else self.files.write_rejected(kept, refusal.attempt)
+            rows.append(metadata.rejected_row(name, judged.case, refusal))
+        return rows
 
-    def _fragments(self) -> Iterator[dict[str, Any]]:
+    def _done(self) -> bytearray:
+        """For every place whether it is written."""
+        done = bytearray(self.n_samples)
+        for number in range(-(-self.n_samples // PER_FOLDER)):
+            images = sizes(self.root / self.files.room / f"{number:02d}")
+            for index, empty in self._fragments.listed(number):
+                if index < self.n_samples and (empty or f"{index:08d}{self.files.suffix}" in images):
+                    done[index] = True
+        if self.packer is not None:
+            for number in self.packer.packed():
+                for index in self.packer.places(number):
+                    done[index] = True
+        return done
+
+    def _fragment(self, index: int) -> Path:
+        found = self._fragments.find(index)
+        if found is None:
+            raise InterruptedRun(f"{self.root}: sample {index} vanished; pass --resume")
+        return found[0]
+
+    def _annotations(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Of the masks of every image, its index and COCO's annotation."""
         for index in range(self.n_samples):
-            path = self._parts / _numbered(index, "json")
-            fragment = manifest.load(path)
-            if fragment is None:
-                raise InterruptedRun(f"{path}: vanished; pass --resume")
-            yield fragment
+            yield from ((index, one) for one in read_fragment(self._fragment(index))[1])
 
 
-def _numbered(index: int, suffix: str, joint: str = ".") -> str:
-    return f"{index // _PER_FOLDER:02d}/{index:08d}{joint}{suffix}"
+def _libraries(shards: Shards | None, *, segmentations: bool) -> list[str]:
+    """Distributions that only some datasets need, and that can change a byte of these."""
+    packs = ["pyarrow"] if shards is not None and shards.kind == "parquet" else []
+    return packs + (["highdicom"] if segmentations else [])
 
 
 @contextmanager

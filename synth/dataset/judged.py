@@ -14,19 +14,19 @@ __all__ = ["Judged", "Refusal"]
 
 @dataclass(frozen=True)
 class Refusal:
-    """One attempt that was refused.
+    """One sample for which an attempt was refused; an attempt of several views may have several.
 
     Attributes:
         attempt: Its number, from 0.
         index: The sample of the case that failed.
-        record: What was said of that sample; None where it could not be made.
+        record: What was said of that sample; what was asked for, where it could not be made.
         verdicts: All on that sample, the failed ones among them.
         sample: The sample, where refused ones are kept.
     """
 
     attempt: int
     index: int
-    record: Record | None
+    record: Record
     verdicts: tuple[Verdict, ...]
     sample: Sample | ScanSample | None = None
 
@@ -40,7 +40,7 @@ class Judged:
         case: Name of the request.
         sample: The accepted sample; None where every attempt was refused: the place stays empty.
         attempt: Which attempt it is of, from 0.
-        verdicts: On the accepted sample.
+        verdicts: On the accepted sample; None where there is no gate.
         refusals: What was refused before; all of a case's stand with its first sample.
     """
 
@@ -48,5 +48,5 @@ class Judged:
     case: str
     sample: Sample | ScanSample | None
     attempt: int = 0
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[Verdict, ...] | None = None
     refusals: tuple[Refusal, ...] = ()

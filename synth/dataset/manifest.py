@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -20,14 +20,29 @@ FORMAT_VERSION = 1
 _LIBRARIES = ("numpy", "scipy", "numba", "SimpleITK", "pydicom", "pillow", "pycocotools")
 
 
-def job(recipe: Mapping[str, object], n_samples: int, image_format: str) -> dict[str, Any]:
+def job(
+    recipe: Mapping[str, object],
+    n_samples: int,
+    image_format: str,
+    *,
+    shards: Mapping[str, object] | None = None,
+    libraries: Iterable[str] = (),
+) -> dict[str, Any]:
     """What decides the bytes of a dataset: "recipe", "n_samples", "image_format" and "versions", as plain JSON.
+
+    Args:
+        recipe: All that decides the samples.
+        n_samples: Places of the dataset.
+        image_format: Of its images.
+        shards: How it is packed; becomes "shards" where given.
+        libraries: Distributions besides the usual ones whose release can change a byte.
 
     Raises:
         InputError: The recipe is not plain JSON, or names a path of this machine.
     """
     refuse_paths(recipe, "recipe")
-    content = {"recipe": recipe, "n_samples": n_samples, "image_format": image_format, "versions": _versions()}
+    content = {"recipe": recipe, "n_samples": n_samples, "image_format": image_format}
+    content |= {"versions": _versions((*_LIBRARIES, *libraries))} | ({"shards": shards} if shards else {})
     plain: dict[str, Any] = json.loads(dump(content))
     return plain
 
@@ -118,9 +133,9 @@ def _is_absolute(text: str) -> bool:
     return PurePosixPath(text).is_absolute() or PureWindowsPath(text).is_absolute() or text.startswith("~/")
 
 
-def _versions() -> dict[str, str]:
+def _versions(names: Iterable[str]) -> dict[str, str]:
     versions = {"radsynth": synth.__version__}
-    for name in _LIBRARIES:
+    for name in names:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""metadata.csv: a row an image."""
+"""metadata.csv, a row an image; and rejected.csv, a row an image that a gate refused."""
 
 from __future__ import annotations
 
@@ -16,16 +16,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["BASE_COLUMNS", "columns", "metadata_row", "write_csv"]
+    from synth.dataset.judged import Judged, Refusal
+    from synth.metrics.verdicts import Verdict
+
+__all__ = [
+    "BASE_COLUMNS",
+    "REJECTED_COLUMNS",
+    "columns",
+    "judged_cells",
+    "metadata_row",
+    "record_cells",
+    "rejected_row",
+    "write_csv",
+]
+
+_RECORD = tuple(field.name for field in fields(Record))
 
 BASE_COLUMNS = (
     "file_name",
-    *(field.name for field in fields(Record)),
+    *_RECORD,
     "pixel_spacing_row_mm",
     "pixel_spacing_column_mm",
 )
-"""The columns that every table has, in order; those of the geometry follow."""
+"""The columns that every table has, in order; those of the geometry follow, then those of the job."""
 
+REJECTED_COLUMNS = ("file_name", "index", "case", "attempt", *_RECORD, "checks", "reasons", "verdicts")
+"""The columns of rejected.csv."""
+
+_JOB_LAST = ("shard", "case", "attempt", "gate", "verdicts")
 _GEOMETRY_FIRST = ("source_detector_mm", "source_isocentre_mm", "primary_angle_deg", "secondary_angle_deg", "kvp")
 
 
@@ -40,20 +58,43 @@ def metadata_row(file_name: str, sample: Sample | ScanSample) -> dict[str, str]:
         InputError: A key of the geometry is the name of another column.
     """
     more = sample.geometry if isinstance(sample, Sample) else sample.measures
-    taken = sorted(set(BASE_COLUMNS) & set(more))
+    taken = sorted({*BASE_COLUMNS, *_JOB_LAST} & set(more))
     if taken:
         raise InputError(f"sample {sample.index}: geometry key {taken[0]!r} is the name of another column")
     row, column = (sample.pixel_spacing_mm if isinstance(sample, Sample) else None) or (None, None)
-    values: dict[str, object] = {field.name: getattr(sample.record, field.name) for field in fields(Record)}
-    values |= {"pixel_spacing_row_mm": row, "pixel_spacing_column_mm": column, **more}
-    return {"file_name": file_name} | {key: _cell(value) for key, value in values.items()}
+    values: dict[str, object] = {"pixel_spacing_row_mm": row, "pixel_spacing_column_mm": column, **more}
+    cells = {key: _cell(value) for key, value in values.items()}
+    return {"file_name": file_name} | record_cells(sample.record) | cells
+
+
+def judged_cells(judged: Judged) -> dict[str, str]:
+    """What the job adds to the row of an accepted sample: its case, its attempt and, where a gate ran, its verdicts."""
+    from synth.metrics.verdicts import outcome_of  # its judges need scipy: only where there is a gate
+
+    cells = {"case": _cell(judged.case), "attempt": str(judged.attempt)}
+    if judged.verdicts is not None:
+        cells |= {"gate": outcome_of(judged.verdicts), "verdicts": _verdicts(judged.verdicts)}
+    return cells
+
+
+def rejected_row(file_name: str, case: str, refusal: Refusal) -> dict[str, str]:
+    """The cells of rejected.csv of one refusal; `file_name` is empty where the image is not kept."""
+    failed = [verdict for verdict in refusal.verdicts if verdict.outcome == "fail"]
+    told = {"file_name": file_name, "index": str(refusal.index), "case": _cell(case), "attempt": str(refusal.attempt)}
+    why = {
+        "checks": " | ".join(verdict.name for verdict in failed),
+        "reasons": _cell(" | ".join(verdict.reason for verdict in failed)),
+        "verdicts": _verdicts(refusal.verdicts),
+    }
+    return told | record_cells(refusal.record) | why
 
 
 def columns(keys: Iterable[str]) -> list[str]:
-    """The columns of a table whose rows have these keys: the base columns, the beam's, then others by name."""
+    """The columns of a table whose rows have these keys: base columns, the beam's, others by name, the job's."""
     others = set(keys) - set(BASE_COLUMNS)
     known = [key for key in _GEOMETRY_FIRST if key in others]
-    return [*BASE_COLUMNS, *known, *sorted(others - set(known))]
+    last = [key for key in _JOB_LAST if key in others]
+    return [*BASE_COLUMNS, *known, *sorted(others - {*known, *last}), *last]
 
 
 def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
@@ -66,6 +107,24 @@ def write_csv(path: Path, names: Sequence[str], rows: Iterable[Mapping[str, str]
         writer = csv.DictWriter(stream, names, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def record_cells(record: Record) -> dict[str, str]:
+    """The cells of a record by column; what is unknown is empty."""
+    return {name: _cell(getattr(record, name)) for name in _RECORD}
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> str:
+    """As JSON. Six digits: the seventh may depend on how many threads a worker had."""
+    said = [
+        verdict.as_dict() | {"value": _six_digits(verdict.value), "threshold": _six_digits(verdict.threshold)}
+        for verdict in verdicts
+    ]
+    return _cell(json.dumps(said, ensure_ascii=False))
+
+
+def _six_digits(value: float | None) -> float | None:
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
 
 
 def _cell(value: object) -> str:

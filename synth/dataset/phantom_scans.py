@@ -14,7 +14,7 @@ from synth.anatomy.scanner import scanned
 from synth.core.errors import InputError
 from synth.core.record import ScanSample
 from synth.core.seeds import sample_generator
-from synth.dataset.engines.local import write_samples
+from synth.dataset.engines.local import LocalEngine
 from synth.dataset.folder import DatasetFolder
 from synth.dataset.patients.phantoms import finding_maps
 
@@ -81,7 +81,8 @@ class PhantomJob:
             root, self.recipe(), n_samples=self.phantoms.n, resume=resume, image_format="nifti", claim=False
         )
         shares = [[index] for index in folder.pending()]
-        yield from write_samples(self, folder, shares, workers=workers, warn=lambda _: None)
+        for written in LocalEngine(workers).run(self, folder, shares, warn=lambda _: None):
+            yield written.index
         folder.finish()
 
     def samples(self, indices: Sequence[int], *, warn: Callable[[str], None] = lambda _: None) -> Iterator[ScanSample]:

@@ -232,7 +232,7 @@ def test_ages_are_drawn_within_sex_and_decade(tmp_path):
         ("finding\nUnspecified\n", {}, "x.csv: no row"),
         ("finding\nNodule\n", {"layout": "chexpert"}, "x.csv: no column CheXpert"),
         ("finding\nNodule\n", {"layout": "mimic"}, "x.csv: MIMIC-CXR needs its label file"),
-        ("finding\nNodule\n", {"layout": "padchest"}, "unknown layout 'padchest'; there are auto"),
+        ("finding\nNodule\n", {"layout": "brixia"}, "unknown layout 'brixia'; there are auto"),
         ("finding\nNodule\n", {"uncertain": "maybe"}, "unknown use of uncertain labels 'maybe'; there are ignore"),
         ("finding\nNodule\n", {"smoothing": -1}, "smoothing must be"),
         ('finding\n"' + "x" * 200_000 + '"\n', {}, "x.csv: cannot be read as CSV"),

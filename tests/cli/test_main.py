@@ -42,10 +42,10 @@ def test_help_lists_the_commands(run: Callable[..., Result]) -> None:
     result = run("--help")
     assert (result.code, result.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+) ", result.out.split("Commands:")[1], re.MULTILINE)
-    assert listed == ["drr", "phantom", "lowdose", "score", "gate", "doctor"]
+    assert listed == ["drr", "phantom", "lowdose", "score", "gate", "plan", "dataset", "report", "doctor"]
 
 
-@pytest.mark.parametrize("command", ["drr", "phantom", "lowdose", "score", "gate", "doctor"])
+@pytest.mark.parametrize("command", ["drr", "phantom", "lowdose", "score", "gate", "plan", "dataset", "doctor"])
 def test_every_command_has_help(run: Callable[..., Result], command: str) -> None:
     result = run(command, "--help")
     assert (result.code, result.err) == (0, "")

@@ -1,7 +1,6 @@
 import csv
 import errno
 import getpass
-import hashlib
 import json
 import os
 import pickle
@@ -12,8 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +18,13 @@ import pandas as pd
 import pytest
 
 from synth.core.errors import InputError, InterruptedRun
-from synth.core.record import Finding, Mask, Record, Sample
-from synth.core.seeds import sample_generator
+from synth.core.record import Mask, Record, Sample
 from synth.dataset.folder import DatasetFolder, ImageFormat
 from synth.dataset.writers.coco import read_masks
 from synth.dataset.writers.png import read_png
-
-RECIPE: dict[str, object] = {"kind": "drr", "seed": 7, "size": [32, 24], "views": {"n": 2}, "licence": "CC BY 4.0"}
-
-
-def make(index: int) -> Sample:
-    """A pure function of its index, with everything that a sample can carry."""
-    rng = sample_generator(7, index)
-    image = rng.integers(0, 65536, (32, 24), dtype=np.uint16)
-    findings = (Finding("Pleural Effusion", "left", size_cm=2.5), Finding("Edema")) if index % 2 else ()
-    report = 'Says "effusion",\nand, the end\r\n' if index % 2 else ""
-    view = ("PA", "LATERAL")[index % 2]
-    record = Record(view, "F", 63.0, findings=findings, report=report, source="ct:name", seed=2**63 + 5)
-    masks = (Mask("heart", image > 30000), Mask("lung_left", image > 70000 - 100 * index))
-    geometry = {"kvp": 120.0, "source_detector_mm": 1800.5} | ({"tilt_deg": 1.5} if index % 2 else {})
-    return Sample(index, image, record, masks, (0.3, 0.4), geometry, {"line_integral": rng.random((1, 32, 24))})
+from tests.dataset.stopping import Killed, stopped_at
+from tests.dataset.toys import RECIPE, make
+from tests.end_to_end.command import tree
 
 
 def begin(root: Path, *, n: int = 4, resume: bool = False, image_format: ImageFormat = "png") -> DatasetFolder:
@@ -54,46 +38,11 @@ def run(root: Path, *, n: int = 4, resume: bool = False, image_format: ImageForm
     folder.finish(gate={"kid": 0.25})
 
 
-def tree(root: Path) -> dict[str, str]:
-    """Digest of every file, and every folder, by path."""
-    paths = sorted(root.rglob("*"))
-    digests = {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths if p.is_file()}
-    return digests | {str(p.relative_to(root)): "folder" for p in paths if p.is_dir()}
-
-
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clean") / "data"
     run(root)
     return root
-
-
-class Killed(BaseException):
-    """What a kill is to the code: nothing after it runs, not even the tidying."""
-
-
-@contextmanager
-def stopped_at(step: int, how: BaseException, *, after: bool = False) -> Iterator[None]:
-    """Stops at the `step`-th time that a file is put in its place, before or after it is."""
-    replace, unlink = Path.replace, Path.unlink
-    left = [step]
-
-    def counting(self: Path, target: Path) -> Path:
-        left[0] -= 1
-        if left[0] == 0 and not after:
-            raise how
-        placed = replace(self, target)
-        if left[0] == 0:
-            raise how
-        return placed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "replace", counting)
-        if isinstance(how, Killed):
-            patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
-            patch.setattr(os, "getpid", lambda: 1234567)  # the run that resumes is another process
-        yield
-    assert Path.unlink is unlink
 
 
 def test_layout(clean: Path) -> None:
@@ -383,7 +332,7 @@ def test_extra_entries_may_not_shadow_or_tell_of_the_machine(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("arguments", [{"n": 0}, {"image_format": "jpeg"}])
 def test_arguments_out_of_range(tmp_path: Path, arguments: dict[str, object]) -> None:
-    with pytest.raises(InputError, match=r"n_samples must be|is none of png, dicom"):
+    with pytest.raises(InputError, match=r"n_samples must be|written as png or dicom"):
         begin(tmp_path / "data", **arguments)  # type: ignore[arg-type]
 
 

@@ -1,8 +1,9 @@
-"""Samples written by one process or several: the same bytes, as each is a pure function of the job and its index.
+"""The local engine: samples made and written by one process or several of this machine.
 
 Workers are fresh interpreters (a process with threads or a GPU's context cannot be forked). Each is handed one share of
-the samples at a time and tells of every sample that is safe. Ctrl-C reaches only the parent, which stops the workers; a
-worker whose parent has vanished ends at once.
+the samples at a time and tells of every sample that is safe; samples themselves never travel, so that nothing piles up
+however slow the disk or the parent is. Ctrl-C reaches only the parent, which stops the workers; a worker whose parent
+has vanished ends at once.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import signal
 import threading
 import traceback
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from synth.core.errors import SynthError
+from synth.core.errors import InputError, SynthError
 from synth.kernels.threads import thread_count
 
 if TYPE_CHECKING:
@@ -24,51 +27,60 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from synth.core.record import Sample, ScanSample
+    from synth.dataset.engines.engine import Job, Written
     from synth.dataset.folder import DatasetFolder
 
     Warn = Callable[[str], None]
 
-__all__ = ["Job", "write_samples"]
+__all__ = ["LocalEngine"]
 
 _THREADS = ("SYNTH_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PATIENCE_S = 20.0  # for what a worker must finish before it can stop
 _STOPPED = 130
+_MOST_WORKERS = 512
 
 
-class Job(Protocol):
-    """What makes samples."""
+@dataclass(frozen=True)
+class LocalEngine:
+    """Processes of this machine; see `engine.Engine`.
 
-    def samples(self, indices: Sequence[int], *, warn: Warn) -> Iterator[Sample | ScanSample]:
-        """The samples of ascending indices, in any order."""
-
-
-def write_samples(
-    job: Job, folder: DatasetFolder, shares: Sequence[Sequence[int]], *, workers: int, warn: Warn
-) -> Iterator[int]:
-    """Makes and writes samples; yields the index of every one once it is safe.
-
-    Args:
-        job: What makes them.
-        folder: Where they go.
-        shares: Indices that are best made together, such as those of one patient.
-        workers: Processes; with more than one the job must pickle, and each has its share of the threads.
-        warn: Called with what a reader mended or doubts.
-
-    Raises:
-        SynthError: A worker was killed. What a sample raises is raised here, from whichever worker.
+    Attributes:
+        workers: Processes; 1 works in the caller's. With more the job must pickle, and each has its share of the
+            threads.
     """
-    if min(workers, len(shares)) > 1:
-        yield from _spread(job, folder, shares, min(workers, len(shares)), warn)
-        return
-    for sample in job.samples([index for share in shares for index in share], warn=warn):
-        folder.write(sample)
-        yield sample.index
+
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= _MOST_WORKERS:
+            raise InputError(f"workers must be 1 to {_MOST_WORKERS}, got {self.workers}")
+
+    def run(self, job: Job, folder: DatasetFolder, shares: Sequence[Sequence[int]], *, warn: Warn) -> Iterator[Written]:
+        """Makes and writes samples; yields every one once it is safe.
+
+        Args:
+            job: What makes them.
+            folder: Where they go.
+            shares: Indices that are best made together, such as those of one patient.
+            warn: Called with what a reader mended or doubts.
+
+        Raises:
+            SynthError: A worker was killed. What a sample raises is raised here, from whichever worker.
+        """
+        workers = min(self.workers, len(shares))
+        if workers > 1:
+            yield from _spread(job, folder, shares, workers, warn)
+            return
+        # All at once, so that a job may read ahead from one share to the next.
+        for sample in job.samples([index for share in shares for index in share], warn=warn):
+            written = folder.write(sample)
+            folder.seal([written.index])
+            yield written
 
 
 def _spread(
     job: Job, folder: DatasetFolder, shares: Sequence[Sequence[int]], workers: int, warn: Warn
-) -> Iterator[int]:
+) -> Iterator[Written]:
     crew: dict[Connection, SpawnProcess] = {}
     try:
         with _for_workers(workers):
@@ -82,7 +94,7 @@ def _spread(
         _dismiss(crew)
 
 
-def _directed(crew: dict[Connection, SpawnProcess], shares: Sequence[Sequence[int]], warn: Warn) -> Iterator[int]:
+def _directed(crew: dict[Connection, SpawnProcess], shares: Sequence[Sequence[int]], warn: Warn) -> Iterator[Written]:
     """Hands every worker a share whenever it is free, until none is left."""
     ahead = iter(shares)
     busy = set(crew)
@@ -150,6 +162,7 @@ def _for_workers(workers: int) -> Iterator[None]:
     """What processes started here inherit: a share of the threads, and deafness to Ctrl-C."""
     before = {name: os.environ.get(name) for name in _THREADS}
     share = str(max(1, thread_count() // workers))
+    resource_tracker.ensure_running()  # started later, by the first worker, it would undo the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         os.environ.update(dict.fromkeys(_THREADS, share))
@@ -172,8 +185,10 @@ def _work(job: Job, folder: DatasetFolder, line: Connection) -> None:
         while (share := line.recv()) is not None:
             for sample in job.samples(share, warn=lambda text: line.send(("warn", text))):
                 with end.put_off():
-                    folder.write(sample)
-                line.send(("done", sample.index))
+                    written = folder.write(sample)
+                line.send(("done", written))
+            with end.put_off():
+                folder.seal(share)
             line.send(("free", None))
     except (EOFError, BrokenPipeError):
         os._exit(_STOPPED)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from synth.core.record import Finding
-    from synth.core.volume import Volume
+    from synth.core.volume import Labels, Volume
 
 __all__ = ["CtFiles"]
 
@@ -39,6 +39,7 @@ class CtFiles:
         check_hu: Whether to refuse volumes that do not look like HU.
         findings: What to put into every CT; needs label maps. The patients lie, as in a scanner.
         seed: Root of what findings draw.
+        named: Whether to call CTs by their files' names, or by their numbers, as names of files often name patients.
     """
 
     cts: tuple[Path, ...]
@@ -49,6 +50,7 @@ class CtFiles:
     check_hu: bool = True
     findings: tuple[Finding, ...] = ()
     seed: int = 0
+    named: bool = True
 
     def __post_init__(self) -> None:
         if not self.cts:
@@ -60,7 +62,9 @@ class CtFiles:
 
     @property
     def names(self) -> list[str]:
-        """What to call each CT: its file's name without suffixes, numbered where two are alike."""
+        """What to call each CT: its file's name without suffixes, numbered where two are alike; or its number."""
+        if not self.named:
+            return [str(number) for number in range(len(self.cts))]
         names: list[str] = []
         for path in self.cts:
             name = stem = file_stem(path)
@@ -103,19 +107,37 @@ class CtFiles:
         Raises:
             InputError: A file that cannot be used.
         """
-        name = self.names[number]
-        volume = replace(read_volume(self.cts[number], check_hu=self.check_hu), name=name)
+        return self.subject(number, *self.load(number, labelled=self.masks != "none" or bool(self.findings)))
+
+    def load(self, number: int, *, labelled: bool) -> tuple[Volume, tuple[Labels, ...]]:
+        """The CT of that number, and its label map if wanted and there: the same whatever the findings and the seed.
+
+        Raises:
+            InputError: A file that cannot be used.
+        """
+        volume = replace(read_volume(self.cts[number], check_hu=self.check_hu), name=self.names[number])
         if not self.couch:
             volume = without_couch(volume)
-        if self.findings:
-            return self._with_findings(number, volume)
-        wanted = self.labels[number : number + 1] if self.masks != "none" else ()
+        wanted = self.labels[number : number + 1] if labelled else ()
         maps = tuple(read_labels(path, volume, self.label_names) for path in wanted)
-        subject = Subject(volume, maps, record=Record(view="", source=f"ct:{name}"))
-        return subject if self.masks == "all" or not maps else self._grouped(subject)
+        return volume, maps if self.named else tuple(replace(labels, name=volume.name) for labels in maps)
 
-    def _with_findings(self, number: int, volume: Volume) -> Subject:
-        scan = Scan(volume, read_labels(self.labels[number], volume, self.label_names), supine=True)
+    def subject(self, number: int, volume: Volume, maps: tuple[Labels, ...]) -> Subject:
+        """The patient of that number, of what `load` has read.
+
+        Raises:
+            InputError: A finding that cannot be drawn, or no label in a group.
+        """
+        if self.findings:
+            return self._with_findings(number, volume, maps[0])
+        subject = Subject(volume, record=Record(view="", source=f"ct:{volume.name}"))
+        if self.masks == "none" or not maps:
+            return subject
+        whole = replace(subject, maps=maps)
+        return whole if self.masks == "all" else self._grouped(whole)
+
+    def _with_findings(self, number: int, volume: Volume, labels: Labels) -> Subject:
+        scan = Scan(volume, labels, supine=True)
         for turn, finding in enumerate(self.findings):
             scan = add_finding(scan, finding, sample_generator(self.seed, number, "finding", str(turn)))
         found = tuple(seen.finding for seen in scan.seen)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synth.core.errors import InputError
-from synth.dataset.engines.local import write_samples
+from synth.dataset.engines.local import LocalEngine
 from synth.dataset.folder import DatasetFolder, ImageFormat
 from synth.dataset.radiographs.case import Case, usual_technique
 from synth.dataset.radiographs.scene import Scene
@@ -178,7 +178,8 @@ class DrrJob:
         )
         patients = itertools.groupby(folder.pending(), key=lambda index: index // self.samples_each)
         shares = [list(indices) for _, indices in patients]
-        yield from write_samples(self, folder, shares, workers=workers, warn=warn)
+        for written in LocalEngine(workers).run(self, folder, shares, warn=warn):
+            yield written.index
         folder.finish()
 
     def samples(self, indices: Sequence[int], *, warn: Warn = lambda _: None) -> Iterator[Sample]:

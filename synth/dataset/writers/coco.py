@@ -55,7 +55,7 @@ def encode_masks(masks: Sequence[Mask], shape: tuple[int, int]) -> list[Annotati
 
 def write_annotations(
     path: Path,
-    images: Sequence[Mapping[str, Any]],
+    images: Iterable[Mapping[str, Any]],
     names: Iterable[str],
     annotations: Iterable[tuple[int, Annotation]],
 ) -> int:

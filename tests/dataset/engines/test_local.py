@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +16,9 @@ import pytest
 
 from synth.core.errors import InputError, SynthError
 from synth.core.record import Record, Sample
-from synth.dataset.engines.local import write_samples
+from synth.dataset.engines.local import LocalEngine
 from synth.dataset.folder import DatasetFolder
-from tests.end_to_end.command import tree
+from tests.end_to_end.command import REPOSITORY, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,13 +54,22 @@ class Numbers:
             time.sleep(600)
 
 
+class Masked:
+    """Warns whether Ctrl-C would pass the worker by."""
+
+    def samples(self, indices: Sequence[int], *, warn: Callable[[str], None]) -> Iterator[Sample]:
+        for index in indices:
+            warn(str(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+            yield Sample(index, np.full((4, 4), index, np.uint16), Record(view="PA"))
+
+
 def opened(root: Path, *, resume: bool = False) -> DatasetFolder:
     return DatasetFolder.open(root, {"seed": 0}, n_samples=N, resume=resume)
 
 
 def made(job: Numbers, root: Path, workers: int, warnings: list[str] | None = None) -> list[int]:
     told = [] if warnings is None else warnings
-    return list(write_samples(job, opened(root), SHARES, workers=workers, warn=told.append))
+    return [written.index for written in LocalEngine(workers).run(job, opened(root), SHARES, warn=told.append)]
 
 
 def children() -> list[str]:
@@ -104,14 +115,30 @@ def test_what_goes_wrong_is_raised(
     folder = opened(tmp_path / "out", resume=True)
     pending = folder.pending()
     assert 7 in pending
-    list(write_samples(Numbers(), folder, [pending], workers=1, warn=lambda _: None))
+    list(LocalEngine().run(Numbers(), folder, [pending], warn=lambda _: None))
     assert folder.pending() == []
 
 
 def test_one_that_is_given_up_stops_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTH_THREADS", "1")
     before = set(children())
-    running = write_samples(Numbers("hangs"), opened(tmp_path / "out"), SHARES, workers=2, warn=lambda _: None)
+    running = LocalEngine(2).run(Numbers("hangs"), opened(tmp_path / "out"), SHARES, warn=lambda _: None)
     next(running)
     running.close()
     assert len(set(children()) - before) <= 1
+
+
+def test_workers_are_deaf_to_ctrl_c(tmp_path: Path) -> None:
+    """Also the first, which in a fresh process comes together with multiprocessing's tracker."""
+    code = (
+        "from pathlib import Path\n"
+        "from tests.dataset.engines.test_local import LocalEngine, Masked, opened\n"
+        f"folder = opened(Path({str(tmp_path / 'out')!r}))\n"
+        "list(LocalEngine(2).run(Masked(), folder, [[0], [1], [2]], warn=print))\n"
+    )
+    environment = {**os.environ, "SYNTH_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True"] * 3

@@ -11,6 +11,7 @@ from synth.core.errors import InputError
 from synth.core.record import Mask, Record, Sample
 from synth.dataset.writers.dicom_dx import dx_dataset, write_dx
 from synth.dataset.writers.dicom_views import view_of
+from tests.dataset.writers.iod_checks import complaints
 
 IMAGE = np.linspace(0, 65535, 48 * 40).astype(np.uint16).reshape(48, 40)
 GEOMETRY = {"source_detector_mm": 1800.0, "source_isocentre_mm": 1500.0, "kvp": 120.0}
@@ -38,6 +39,17 @@ def test_dciodvfy_finds_no_error(
     # Dates are left empty, which only a DICOMDIR would mind.
     complaints = [line for line in lines if "Error" in line or "Warning" in line]
     assert [line for line in complaints if "build DICOMDIR" not in line] == []
+
+
+def test_the_standard_misses_nothing() -> None:
+    ds = dx_dataset(sample(), uid_seed="seed")
+    assert list(complaints(ds, "digital-x-ray-image")) == []
+    del ds.PixelIntensityRelationship
+    ds.SliceThickness = 1
+    assert list(complaints(ds, "digital-x-ray-image")) == [
+        "dx-image: no PixelIntensityRelationship",
+        "SliceThickness does not belong in digital-x-ray-image",
+    ]
 
 
 def test_pydicom_and_simpleitk_read_the_pixels(tmp_path: Path) -> None:

@@ -51,28 +51,6 @@ def test_a_model_that_is_not_there_is_told(tmp_path):
         ClipModel(tmp_path)
 
 
-def test_a_small_clip_model(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    vocabulary = {word: at for at, word in enumerate(["<|startoftext|>", "<|endoftext|>", *"abcdefgh"])}
-    vocabulary |= {f"{letter}</w>": len(vocabulary) + at for at, letter in enumerate("abcdefgh")}
-    tokenizer = transformers.CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
-    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = {**small, "vocab_size": len(vocabulary), "max_position_embeddings": 16, "bos_token_id": 0, "eos_token_id": 1}
-    vision = {**small, "image_size": 32, "patch_size": 16}
-    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
-    transformers.CLIPModel(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    size = {"height": 32, "width": 32}
-    transformers.CLIPImageProcessor(size=size, crop_size=size).save_pretrained(tmp_path)
-    model = ClipModel(tmp_path, device="cpu")
-    images = [np.random.default_rng(at).integers(0, 256, (40, 30), dtype=np.uint8) for at in range(3)]
-    assert model.embed_images(images).shape == (3, 8)
-    texts = model.embed_texts(["a b", "a b", "c " * 40])
-    assert texts.shape == (3, 8)
-    assert texts[0] == pytest.approx(texts[1])
-    assert not np.allclose(texts[0], texts[2])
-
-
 ROWS = [
     {"sex": "F", "age": "63", "finding": '[{"name": "Pleural Effusion", "laterality": "left"}]'},
     {"sex": "M", "age": "20", "finding": "Edema|Pneumonia"},

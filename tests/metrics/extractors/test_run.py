@@ -8,6 +8,7 @@ from synth.core.errors import InputError
 from synth.metrics.extractors import Extractor, extractor, features, stream_features
 from synth.metrics.extractors.cache import FeatureCache
 from synth.metrics.images.sets import ImageSet
+from tests.end_to_end.scene import affine, write_array
 
 RANDOM = np.random.default_rng(2)
 IMAGES = RANDOM.integers(0, 256, (11, 12, 10), dtype=np.uint8)
@@ -88,6 +89,17 @@ def test_a_mask_is_part_of_the_key_where_it_matters(tmp_path):
     blind = Moments()
     assert np.array_equal(features(ImageSet.open(IMAGES, masks=masks), blind, cache=cache).values, whole.values)
     assert blind.batches == []
+
+
+@pytest.mark.parametrize("flat_first", [True, False])
+def test_pictures_and_volumes_in_one_set_are_refused(tmp_path, flat_first):
+    names = ("a", "b") if flat_first else ("b", "a")
+    Image.fromarray(IMAGES[0]).save(tmp_path / f"{names[0]}.png")
+    write_array(tmp_path / f"{names[1]}.nii.gz", np.zeros((4, 5, 6), np.int16), affine())
+    cache = FeatureCache(tmp_path / "cache")
+    for _ in range(2):  # the second time with what the first has kept
+        with pytest.raises(InputError, match=f"{names[0]}.png is a picture and {names[1]}.nii.gz a volume"):
+            features(ImageSet.open(tmp_path), extractor("radiomics"), cache=cache)
 
 
 def test_where_the_cache_is(tmp_path, monkeypatch):

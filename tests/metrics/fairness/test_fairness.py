@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.core.errors import InputError
-from synth.metrics.distances.kernel_score import kid_score
+from synth.metrics.distances.mmd_score import kid_score
 from synth.metrics.fairness.by_group import score_by_group
 from synth.metrics.fairness.classifier_table import ClassifierTable
 from synth.metrics.fairness.underdiagnosis import RATES, rate_gap, underdiagnosis

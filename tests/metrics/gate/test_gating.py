@@ -19,11 +19,6 @@ from tests.metrics.picture_sets import pictures, write_pictures
 N = 60
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("SYNTH_CACHE", "off")
-
-
 @pytest.fixture(scope="module")
 def real():
     return pictures(11, N)

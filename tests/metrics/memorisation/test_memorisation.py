@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from synth.core.errors import InputError
-from synth.metrics.distances.neighbours import codes, nearest, nearest_in_matrix
+from synth.metrics.distances.neighbours import nearest, nearest_in_matrix
 from synth.metrics.images.sets import ImageSet
 from synth.metrics.memorisation.copying import memorisation, pixel_memorisation
 from synth.metrics.memorisation.duplicates import duplicates, exact_duplicates
 from synth.metrics.memorisation.likelihood import fld_gap, log_likelihoods
 from synth.metrics.memorisation.older_tests import authentic_percentage, c_t
 from synth.metrics.memorisation.pixels import aligned_distances
-from synth.metrics.memorisation.sets import memorisation_of_sets, patients_of
+from synth.metrics.memorisation.sets import memorisation_of_sets
 from synth.metrics.memorisation.tail_test import largest_p_value
+from synth.metrics.patients import codes
 
 DECAY = np.arange(1, 33) ** -0.5
 
@@ -212,8 +213,8 @@ def test_image_sets_with_patients(tmp_path):
         np.savez(tmp_path / f"{name}.npz", images=scene(rng, 15).clip(0, 255).astype(np.uint8),
                  patient_id=np.array([f"{name}{at // 2}" for at in range(15)]))  # fmt: skip
         sets[name] = ImageSet.open(tmp_path / f"{name}.npz")
-    assert patients_of(sets["train"])[:3] == ("train0", "train0", "train1")
-    assert patients_of(ImageSet.open(np.zeros((2, 4, 4), np.uint8))) is None
+    assert sets["train"].patients[:3] == ("train0", "train0", "train1")
+    assert ImageSet.open(np.zeros((2, 4, 4), np.uint8)).patients is None
     found = memorisation_of_sets(sets["generated"], sets["train"], sets["holdout"], rng=rng, cache=False, size=24,
                                  shift=2, permutations=19)  # fmt: skip
     assert set(found) == {"features", "pixels"}

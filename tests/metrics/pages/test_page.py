@@ -13,7 +13,7 @@ from synth.metrics.gate.page import gate_page
 from synth.metrics.gate.policy import Policy
 from synth.metrics.gate.result import GateResult, ImageVerdict, ScoreVerdict
 from synth.metrics.pages.page import score_page
-from synth.metrics.pages.svg import Interval, bar_plot, interval_plot, scatter_plot, ticks
+from synth.metrics.pages.svg import Interval, bar_plot, grouped_bar_plot, interval_plot, scatter_plot, ticks
 from synth.metrics.pages.text_table import text_table
 from synth.metrics.score_value import Score
 from synth.metrics.scoring.card import ALL, Row, Scorecard
@@ -139,6 +139,21 @@ def test_scatter_and_bars():
     widths = [float(bar.get("width")) for bar in bars.findall("rect")]
     assert widths[0] == pytest.approx(2 * widths[1], abs=0.2)
     assert "2 %" in [text.text for text in bars.findall("text")]
+
+
+def test_bars_in_groups():
+    rows = [("a", [(0.5, "half"), (0.25, "quarter")]), ("b" * 60, [(1.0, "whole"), (0.0, "none")])]
+    plot = ElementTree.fromstring(grouped_bar_plot(rows, "t"))
+    bars = zip(("half", "quarter", "whole", "none"), plot.findall("rect"), strict=True)
+    widths = {said: float(bar.get("width")) for said, bar in bars}
+    assert [bar.get("class") for bar in plot.findall("rect")] == ["series0", "series1"] * 2
+    assert (
+        widths["whole"] == pytest.approx(2 * widths["half"], abs=0.2) == pytest.approx(4 * widths["quarter"], abs=0.4)
+    )
+    said = [text.text for text in plot.findall("text")]
+    assert {"a", "half", "quarter", "whole", "none"} < set(said)
+    assert max(map(len, said)) < 40  # a long label is cut
+    assert grouped_bar_plot([], "t") == ""
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from synth.core.errors import InputError
 from synth.metrics.distances.frechet import frechet_distance
-from synth.metrics.distances.kernel import kid as kid_of_features
+from synth.metrics.distances.mmd import kid as kid_of_features
 from synth.metrics.extractors import extractor
 from synth.metrics.images.sets import ImageSet
 from synth.metrics.scoring.inputs import Extraction
@@ -17,11 +17,6 @@ from synth.metrics.scoring.scores import fid, kid, prdc, score
 from tests.metrics.picture_sets import pictures, write_pictures
 
 N = 40
-
-
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("SYNTH_CACHE", "off")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +31,7 @@ def alike():
 
 @pytest.fixture(scope="module")
 def card(real, alike):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYNTH_CACHE", "off")
-        return score(real, alike)
+    return score(real, alike)
 
 
 class Means:

@@ -33,6 +33,22 @@ def test_the_false_rejection_rate_holds_on_fresh_real_images(tables, rate):
     assert abs(refused - rate) <= 0.02
 
 
+def test_the_rate_holds_on_average_for_random_patients_and_for_random_images(tables):
+    """Of one draw the refused share varies by 1.4 points (154 patients, and 296 that set the threshold)."""
+    values = np.concatenate([one.values for one in tables.values()])
+    patients = np.concatenate([one.images.column("patient_id") for one in tables.values()])
+    by_patient, by_image = [], []
+    for seed in range(20):
+        people = np.random.default_rng(seed).permutation(np.unique(patients))
+        old, new = np.isin(patients, people[:296]), np.isin(patients, people[296:450])
+        judge = Outliers.fit(values[old], rate=0.02, patients=patients[old])
+        refused = judge.values(values[new]) > judge.threshold
+        by_image.append(refused.mean())
+        by_patient.append(np.mean([refused[patients[new] == one].mean() for one in np.unique(patients[new])]))
+    assert np.mean(by_patient) == pytest.approx(0.02, abs=0.01)
+    assert np.mean(by_image) == pytest.approx(0.02, abs=0.01)
+
+
 def test_blurred_and_noisy_copies_are_outliers(radiographs, tables):
     train = tables["train"]
     judge = Outliers.fit(train.values, train.feature_names, patients=train.images.column("patient_id"))

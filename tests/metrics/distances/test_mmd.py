@@ -6,18 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.core.errors import InputError
-from synth.metrics.distances import kernel as kernel_distance
-from synth.metrics.distances.kernel import (
+from synth.metrics.distances import kernel_sums as sums_of_blocks
+from synth.metrics.distances.kernel_sums import kernel_sums
+from synth.metrics.distances.mmd import (
     Polynomial,
     Rbf,
     cmmd,
-    kernel_sums,
     kid,
     kid_subsets,
-    mmd_variance,
-    pair_variance,
 )
-from synth.metrics.distances.kernel_score import cmmd_score, kid_score
+from synth.metrics.distances.mmd_score import cmmd_score, kid_score
+from synth.metrics.distances.pair_variance import mmd_variance, pair_variance
 from tests.metrics.feature_sets import PEER_SETS, Features, gaussian_sets, peer_set
 
 PEERS_FLOAT32 = 1e-6
@@ -50,7 +49,7 @@ def test_blocks_add_up_to_the_whole_matrix(seed: int, n: int, m: int, cells: int
     z = np.concatenate([x, y])
     masks = np.random.default_rng(seed).integers(0, 2, (n + m, 4)).astype(float)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernel_distance, "_CELLS", cells**2)
+        patch.setattr(sums_of_blocks, "_CELLS", cells**2)
         sums = kernel_sums(x, y, Rbf(1.5), masks)
     whole = np.exp(-((z[:, None] - z) ** 2).sum(-1) / (2 * 1.5**2))
     np.testing.assert_allclose(sums.diagonal, 1)

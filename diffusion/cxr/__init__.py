@@ -1,0 +1,1 @@
+"""Text to chest X-ray, with masks."""

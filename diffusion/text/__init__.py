@@ -1,0 +1,1 @@
+"""What is asked for in words: prompts, their tokens, and their embeddings."""

@@ -1,0 +1,62 @@
+"""How a Stable Diffusion pipeline is fine-tuned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from synth.diffusion.training.latents import Variants
+from synth.diffusion.training.settings import StageSettings
+
+__all__ = ["StableSettings"]
+
+
+class StableSettings(StageSettings):
+    """How the U-Net, and with it the text encoder, learn; the autoencoder stays as it is.
+
+    The defaults are what RoentGen-v2 was trained with (Moroianu et al. 2025, arXiv:2508.16783), but for the mean of
+    weights.
+
+    Attributes:
+        method: "full" trains all weights, "lora" low-rank additions to those of attention (Hu et al. 2021,
+            arXiv:2106.09685).
+        text_encoder: Whether the text encoder is trained as well.
+        rank: Of the additions, which count in full (α = rank).
+        prediction: What the U-Net predicts: "epsilon" or "v_prediction"; "model": what it predicted before.
+        zero_terminal: Rescale the noise so that nothing of the picture is left at its end (Lin et al. 2024,
+            arXiv:2305.08891, algorithm 1); needs "v_prediction", as there is nothing to predict noise from.
+        min_snr: γ of the loss's weights min(SNR, γ) (Hang et al. 2023, arXiv:2303.09556), 5 in that article; None:
+            all noise levels weigh the same.
+        dropout: Share of prompts that are replaced by none, for guidance.
+        checkpointing: Compute activations twice rather than keep them: a third slower, in far less memory.
+        latents: Variants of every radiograph that are encoded.
+        guidance: Of the pictures that are made on the way.
+        picture_steps: Likewise.
+        half: Save a pipeline in float16.
+    """
+
+    steps: int = Field(60_000, ge=1)
+    batch: int = Field(48, ge=1)
+    lr: float = Field(1e-5, gt=0)
+    warmup: int = Field(500, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    ema: tuple[float, ...] = Field((0.05,), min_length=1)
+    method: Literal["full", "lora"] = "full"
+    text_encoder: bool = True
+    rank: int = Field(16, ge=1)
+    prediction: Literal["model", "epsilon", "v_prediction"] = "model"
+    zero_terminal: bool = False
+    min_snr: float | None = Field(None, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    checkpointing: bool = False
+    latents: Variants = Variants()
+    guidance: float = Field(3.0, ge=1)
+    picture_steps: int = Field(25, ge=1)
+    half: bool = False
+
+    @model_validator(mode="after")
+    def _something_to_predict(self) -> StableSettings:
+        if self.zero_terminal and self.prediction == "epsilon":
+            raise ValueError("zero_terminal needs prediction: v_prediction")
+        return self

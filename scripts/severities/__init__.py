@@ -1,0 +1,1 @@
+"""Parts of score_severities.py."""

@@ -1,0 +1,133 @@
+"""Label files as tables: CSV, gzipped or not, and JSON Lines, with their columns found by key."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO, cast
+
+from synth.anatomy.cohort_cells import column_key
+from synth.core.errors import InputError
+from synth.core.record import CHEXPERT_FINDINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["AGE", "FINDING", "RACE", "SEX", "VIEW", "Table", "open_table", "table_names"]
+
+SEX = ("sex", "gender", "patientsex", "patientgender", "patientsexdicom")
+AGE = ("age", "patientage", "anchorage", "ageatcxr")
+RACE = ("race", "primaryrace", "ethnicity")
+VIEW = ("frontallateral", "appa", "viewposition", "view", "projection")
+FINDING = ("findinglabels", "finding", "findings", "labels", "label")
+"""Keys of the columns that say one thing, in the order in which they are believed."""
+
+_LABELS = {column_key(name): name for name in CHEXPERT_FINDINGS} | {"airspaceopacity": "Lung Opacity"}
+_FEWEST_LABELS = 5  # a table with so many of CheXpert's columns is one of labels
+_READ = frozenset((*SEX, *AGE, *RACE, *VIEW, *FINDING, *_LABELS))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file and the places of its columns, by their keys."""
+
+    path: Path
+    columns: Mapping[str, int]
+
+    def places(self, *keys: str) -> list[int]:
+        """Places of those columns that it has."""
+        return [self.columns[key] for key in keys if key in self.columns]
+
+    def label_places(self) -> dict[str, int]:
+        """CheXpert's name → place."""
+        return {_LABELS[key]: place for key, place in self.columns.items() if key in _LABELS}
+
+    def has_labels(self) -> bool:
+        """Whether it has columns of CheXpert's labels."""
+        return len(self.label_places()) >= _FEWEST_LABELS
+
+    def has_finding(self) -> bool:
+        """Whether it has a column that lists findings."""
+        return bool(self.places(*FINDING))
+
+    def rows(self) -> Iterator[Sequence[str]]:
+        """The cells of each row, at least as many as there are columns.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        with _opened(self.path) as file:
+            if _is_json(self.path):
+                yield from _json_rows(self.path, file, self.columns)
+                return
+            width = 1 + max(self.columns.values(), default=-1)
+            reader = csv.reader(file)
+            next(reader, None)
+            for row in reader:
+                if row:
+                    yield row if len(row) >= width else row + [""] * (width - len(row))
+
+
+def open_table(path: Path) -> Table:
+    """The header of a CSV file, or the keys of the first line of a JSON Lines file.
+
+    Raises:
+        InputError: The file cannot be read, or two columns have one name.
+    """
+    with _opened(path) as file:
+        header = list(_object(path, 1, file.readline())) if _is_json(path) else next(csv.reader(file), [])
+    columns: dict[str, int] = {}
+    for place, name in enumerate(header):
+        key = column_key(name)
+        if key in columns and key in _READ:
+            raise InputError(f"{path.name}: has two columns {name!r}; leave one")
+        if key:
+            columns.setdefault(key, place)
+    return Table(path, columns)
+
+
+def table_names(tables: Sequence[Table]) -> str:
+    """Their file names, for messages."""
+    return ", ".join(table.path.name for table in tables)
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.removesuffix(".gz").endswith((".json", ".jsonl"))
+
+
+def _json_rows(path: Path, file: TextIO, columns: Mapping[str, int]) -> Iterator[Sequence[str]]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            row = [""] * (1 + max(columns.values(), default=-1))
+            for name, value in _object(path, number, line).items():
+                place = columns.get(column_key(name))
+                if place is not None and value is not None and value == value:  # NaN, too, is nothing
+                    row[place] = str(value)
+            yield row
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, object]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path.name}: line {number} is not a JSON object; give JSON Lines or CSV")
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A text file, gunzipped by its ending; what is wrong with it becomes an InputError."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+            yield cast("TextIO", file)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, EOFError, csv.Error) as error:
+        raise InputError(f"{path.name}: cannot be read as CSV ({error})") from None
