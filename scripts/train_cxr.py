@@ -40,7 +40,6 @@ MOST_BYTES = 22_000_000
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(options)
     except SynthError as error:
@@ -115,6 +114,7 @@ def make_radiographs(options: argparse.Namespace, until: float) -> list[Path]:
 def recipe_of(options: argparse.Namespace, data: Sequence[Path]) -> Recipe:
     """The preset's recipe with the changes that are asked for."""
     from cxr_training.presets import PRESETS
+
     from synth.diffusion.training.recipe import Recipe
     from synth.diffusion.training.strict import with_changes
 
@@ -126,6 +126,7 @@ def tell_cost(options: argparse.Namespace) -> None:
     """The recipe and, of radiographs that are there, what a stage costs."""
     from cxr_training.presets import PRESETS
     from cxr_training.radiographs import folders
+
     from synth.diffusion.training.rehearsal import rehearse
 
     data = options.data or folders(options.output, "data", PRESETS[options.preset].films)
@@ -175,4 +176,5 @@ def tell(line: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

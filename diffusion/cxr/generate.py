@@ -39,6 +39,7 @@ class Settings:
         size: Side of the pictures, pixels; another than the model's is made of that one, see `upscale`.
         refine: Strength with which the model goes over enlarged pictures, tile by tile; 0 for not at all.
         microbatch: Pictures that the networks are given at once; it may change the last digit of a picture.
+        with_masks: Whether masks are read where the model can.
     """
 
     steps: int | None = None
@@ -49,6 +50,7 @@ class Settings:
     size: int | None = None
     refine: float = 0.0
     microbatch: int | None = None
+    with_masks: bool = True
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -205,4 +207,4 @@ def _redrawn(
     model: CxrModel, tiles: NDArray[np.float32], seeds: Sequence[int], prompt: Prompt, settings: Settings
 ) -> NDArray[np.float32]:
     asked = Asked([prompt] * len(tiles), seeds, tiles)
-    return model.draw(asked, replace(settings, strength=settings.refine)).images
+    return model.draw(asked, replace(settings, strength=settings.refine, with_masks=False)).images

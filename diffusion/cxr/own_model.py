@@ -78,6 +78,7 @@ class OwnModel:
             mask_image=asked.free,
             control=None if asked.masks is None else self._control(asked.masks),
             noise=noise,
+            with_masks=settings.with_masks,
             microbatch=settings.microbatch or self.microbatch,
         )
         return Drawn(made.images, made.masks, made.structures)

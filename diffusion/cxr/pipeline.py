@@ -124,6 +124,7 @@ class CxrPipeline(DiffusionPipeline):
         mask_image: NDArray[np.bool_] | None = None,
         control: NDArray[np.bool_] | None = None,
         noise: Tensor | None = None,
+        with_masks: bool = True,
         microbatch: int | None = None,
     ) -> CxrOutput:
         """Makes a picture for each prompt.
@@ -141,6 +142,7 @@ class CxrPipeline(DiffusionPipeline):
             mask_image: (n, h, w): where `image` is to be painted anew; the rest stays as it is.
             control: (n, structures, h, w): masks that the picture should have; needs a model with a control branch.
             noise: (n, c, h / f, w / f) instead of seeds, such as what `counterfactual.invert` finds.
+            with_masks: Whether the mask decoder is asked.
             microbatch: Pictures that the network is given at once.
 
         Raises:
@@ -168,7 +170,7 @@ class CxrPipeline(DiffusionPipeline):
         if steps < 1:
             raise InputError(f"steps {steps}: give 1 or more")
         denoiser = Denoiser(self.transformer, self.control, self.scheduler, self._guidance(guidance))
-        made = [self._decoded(denoiser.run(part, steps, start), n) for part, n in task.parts(size)]
+        made = [self._decoded(denoiser.run(part, steps, start), n, with_masks) for part, n in task.parts(size)]
         found = self._output(made, task.noise)
         if image is not None and mask_image is not None:
             found.images = np.where(mask_image, found.images, image).astype(np.float32)
@@ -234,11 +236,11 @@ class CxrPipeline(DiffusionPipeline):
         like = next(self.control.parameters())
         return torch.from_numpy(_checked(masks, wanted, "control").astype(np.float32)).to(like)
 
-    def _decoded(self, latents: Tensor, n: int) -> CxrOutput:
+    def _decoded(self, latents: Tensor, n: int, with_masks: bool) -> CxrOutput:
         """The first n pictures of a microbatch, which is decoded whole."""
         pixels = self.vae.images(latents.to(self.vae.dtype))[:n, 0].float()
         masks, structures = None, ()
-        if self.mask_decoder is not None:
+        if with_masks and self.mask_decoder is not None:
             structures = self.mask_decoder.names
             masks = self.mask_decoder.masks(latents.to(self.mask_decoder.dtype))[:n].cpu().numpy()
         return CxrOutput(pixels.clamp(-1, 1).add(1).div(2).cpu().numpy(), masks, structures, latents[:n].cpu())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ from synth.core.errors import InputError
 from synth.diffusion.cxr.autoencoder import CxrAutoencoder
 from synth.diffusion.training.augment import Augmentation
 from synth.diffusion.training.critic import PatchCritic, adaptive_weight, hinge
-from synth.diffusion.training.finishing import finish, finished, seeded
+from synth.diffusion.training.finishing import finish, finished, load_model, seeded
 from synth.diffusion.training.look import chosen, psnr, rows_of, ssim
 from synth.diffusion.training.loop import train
 from synth.diffusion.training.settings import StageSettings
@@ -56,7 +57,7 @@ class AutoencoderSettings(StageSettings):
         critic: Weight of a patch discriminator, as a share of the reconstruction's gradient; 0 for none.
         critic_from: Progress at which it sets in.
         features: TorchScript file of a frozen network, (n, 1, h, w) in [-1, 1] → a tensor; images are to look alike
-            to it; "" for none.
+            to it; "" for none. It is a program: name only a file that you trust.
         features_weight: Of that.
         augment: How images are changed.
     """
@@ -101,7 +102,8 @@ def train_autoencoder(
     scale, shift = _spread(trained, data, run.accelerator.device)
     trained.register_to_config(scaling_factor=1 / scale, shift_factor=shift)
     finish(trained, out, settings, scores, run)
-    return trained
+    stored: CxrAutoencoder = load_model(CxrAutoencoder, out / "model", run)
+    return stored
 
 
 class AutoencoderStage:
@@ -225,6 +227,11 @@ def _features(path: str, device: torch.device) -> nn.Module | None:
     if not path:
         return None
     try:
-        return torch.jit.load(path, map_location=device).eval().requires_grad_(False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit is deprecated, its files are still about
+            net: nn.Module = torch.jit.load(path, map_location=device).eval()
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{path}: not a TorchScript file ({str(error).splitlines()[0]})") from error
+    for value in net.parameters():
+        value.requires_grad_(False)
+    return net

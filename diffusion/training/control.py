@@ -13,7 +13,7 @@ from synth.core.errors import InputError
 from synth.diffusion.cxr.control import ControlBranch
 from synth.diffusion.cxr.pipeline import CxrPipeline
 from synth.diffusion.flow import FlowScheduler, interpolate, velocity
-from synth.diffusion.training.finishing import finish, finished, seeded
+from synth.diffusion.training.finishing import finish, finished, load_model, seeded
 from synth.diffusion.training.latents import LatentCache, Variants
 from synth.diffusion.training.look import chosen, rows_of, tinted
 from synth.diffusion.training.loop import train
@@ -116,9 +116,9 @@ def train_control(
     net = Controlled(branch, denoising.requires_grad_(False)).to(run.accelerator.device)
     stage = ControlStage(net, settings, data, latents, tokenizer, autoencoder)
     judged, scores = train(stage, settings, run, out)
-    trained: ControlBranch = judged.branch
-    finish(trained, out, settings, scores, run)
-    return trained
+    finish(judged.branch, out, settings, scores, run)
+    stored: ControlBranch = load_model(ControlBranch, out / "model", run)
+    return stored
 
 
 class ControlStage:

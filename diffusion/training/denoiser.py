@@ -149,7 +149,7 @@ def train_denoiser(
     """
     done = finished(CxrTransformer, out, settings, run)
     if done is not None:
-        return Denoising(done, load_model(ReportEncoder, out / "text_encoder", run))
+        return _loaded(out, run)
     side = data.pixels.size // autoencoder.factor
     patch = settings.model.patch if start is None else int(start.transformer.config.patch)
     if side % patch:
@@ -163,8 +163,7 @@ def train_denoiser(
     if run.main:
         save_model(judged.encoder, out / "text_encoder")
     finish(judged.denoiser, out, settings, scores, run)
-    trained: Denoising = judged
-    return trained
+    return _loaded(out, run)
 
 
 class DenoiserStage:
@@ -238,6 +237,11 @@ class DenoiserStage:
 
     def _moved(self, *tensors: Tensor) -> list[Tensor]:
         return [tensor.to(self.device) for tensor in tensors]
+
+
+def _loaded(out: Path, run: Run) -> Denoising:
+    denoiser = load_model(CxrTransformer, out / "model", run)
+    return Denoising(denoiser, load_model(ReportEncoder, out / "text_encoder", run))
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:

@@ -53,7 +53,7 @@ def finished(kind: type[Model], out: Path, settings: StageSettings, run: Run) ->
     return load_model(kind, out / "model", run)
 
 
-def load_model(kind: type[Model], folder: Path, run: Run) -> Model:
+def load_model(kind: type[Model], folder: Path, run: Run | None = None) -> Model:
     """A model by its folder, on the run's device, in evaluation.
 
     Raises:
@@ -62,7 +62,9 @@ def load_model(kind: type[Model], folder: Path, run: Run) -> Model:
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no model; train the stage before this one first")
     loaded: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)  # type: ignore[attr-defined]
-    model: Model = loaded.to(run.accelerator.device).eval()
+    loaded.register_to_config(_name_or_path="")  # where it lay is nobody's business
+    device = "cpu" if run is None else run.accelerator.device
+    model: Model = loaded.to(device, memory_format=torch.channels_last).eval()
     return model
 
 

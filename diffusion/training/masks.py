@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from synth.core.errors import InputError
 from synth.diffusion.cxr.mask_decoder import MaskDecoder
 from synth.diffusion.flow import interpolate
-from synth.diffusion.training.finishing import finish, finished, seeded
+from synth.diffusion.training.finishing import finish, finished, load_model, seeded
 from synth.diffusion.training.latents import LatentCache, Variants
 from synth.diffusion.training.look import chosen, tinted
 from synth.diffusion.training.loop import train
@@ -100,9 +100,9 @@ def train_masks(
         net = copy.deepcopy(start).float().requires_grad_(True)
     net.to(run.accelerator.device, memory_format=torch.channels_last)
     judged, scores = train(MaskStage(net, settings, data, latents), settings, run, out)
-    trained: MaskDecoder = judged.net
-    finish(trained, out, settings, scores, run)
-    return trained
+    finish(judged.net, out, settings, scores, run)
+    stored: MaskDecoder = load_model(MaskDecoder, out / "model", run)
+    return stored
 
 
 class MaskStage:

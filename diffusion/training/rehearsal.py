@@ -151,7 +151,8 @@ class _Rehearsal:
     @cached_property
     def _autoencoder(self) -> CxrAutoencoder:
         if self.start is not None:
-            return self.start.vae
+            own: CxrAutoencoder = self.start.vae
+            return own
         settings = self.recipe.autoencoder or AutoencoderSettings()
         net: CxrAutoencoder = CxrAutoencoder(**settings.model.model_dump())
         net.to(self.run.accelerator.device)

@@ -29,7 +29,7 @@ from synth.diffusion.training.autoencoder import train_autoencoder
 from synth.diffusion.training.control import train_control
 from synth.diffusion.training.data import TrainingData
 from synth.diffusion.training.denoiser import Denoising, load_tokenizer, train_denoiser
-from synth.diffusion.training.finishing import SHARD
+from synth.diffusion.training.finishing import SHARD, load_model
 from synth.diffusion.training.loop import Run
 from synth.diffusion.training.machine import accelerator_for, first_alone
 from synth.diffusion.training.masks import train_masks
@@ -201,11 +201,12 @@ def load_pipeline(folder: str) -> CxrPipeline:
         InputError: It is none.
     """
     try:
-        loaded: CxrPipeline = CxrPipeline.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, torch_dtype=torch.float32
-        )
+        loaded: CxrPipeline = CxrPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"start_from: {folder} is no pipeline of ours ({str(error).splitlines()[0]})") from error
+    for name, part in loaded.components.items():
+        if name not in ("tokenizer", "scheduler") and part is not None:
+            part.register_to_config(_name_or_path="")
     return loaded
 
 
@@ -221,9 +222,9 @@ def assemble(recipe: Recipe, out: Path) -> Path:
 
     def part(kind: Any, folder: Path, otherwise: str) -> Any:
         if (folder / "config.json").is_file():
-            return kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, torch_dtype=dtype)
+            return load_model(kind, folder).to(dtype)
         given = None if start is None else getattr(start, otherwise)
-        return given.to(dtype) if isinstance(given, torch.nn.Module) else given
+        return None if given is None else given.to(dtype)
 
     tokens = out / "denoiser" / "tokenizer"
     pipeline = CxrPipeline(

@@ -89,6 +89,9 @@ def command(
 ) -> None:
     """Draw chest radiographs of prompts, with masks, by our model or by a Stable-Diffusion-style one."""
     texts = _texts(prompt or [], prompts)
+    from synth.metrics.extractors.protocol import import_optional
+
+    import_optional("diffusers", "synth cxr", ["torch", "diffusers", "transformers"])
     from synth.dataset.engines.local import LocalEngine
     from synth.dataset.job import DatasetJob
     from synth.dataset.request import Request, seed_of
@@ -98,7 +101,15 @@ def command(
     from synth.diffusion.cxr.generate import Settings
 
     settings = Settings(
-        steps, guidance, _interval(guidance_interval), negative, strength, size, refine, microbatch=batch
+        steps,
+        guidance,
+        _interval(guidance_interval),
+        negative,
+        strength,
+        size,
+        refine,
+        microbatch=batch,
+        with_masks=masks,
     )
     source = CxrRadiographs(
         ModelChoice(model, device, dtype.value, attention.value, lora, lora_scale, compiled),
@@ -106,7 +117,6 @@ def command(
         changes=tuple(map(Change.read, counterfactual or ())),
         inputs=CxrInputs(image, inpaint, control),
         inverted=invert,
-        with_masks=masks,
     )
     requests = [Request(number, seed_of(seed, number), prompt=texts[number // n]) for number in range(len(texts) * n)]
     for request in requests[::n]:

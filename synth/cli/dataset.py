@@ -13,6 +13,7 @@ import yaml
 
 from synth.cli.progress import duration, progress
 from synth.core.errors import InputError
+from synth.dataset.engines.threads import ONE_BLAS_THREAD
 
 if TYPE_CHECKING:
     from synth.dataset.engines.engine import Engine
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from synth.dataset.recipe.schema import Recipe
 
 __all__ = ["command"]
-
-
-_OF_BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Threads of matrix products, whose last bits depend on how many there are; read when numpy is first imported."""
 
 
 class _Engine(StrEnum):
@@ -52,7 +49,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     """Make the dataset that a recipe describes: gated, in parallel, resumable. Exit code 1: the gate refused it."""
-    os.environ.update(dict.fromkeys(_OF_BLAS, "1"))
+    os.environ.update(ONE_BLAS_THREAD)  # before numpy is imported
     from synth.dataset.recipe.schema import Recipe
 
     if schema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from synth.cli import phantom_options as options
 from synth.cli.progress import progress
 from synth.core.errors import InputError
+from synth.dataset.engines.threads import ONE_BLAS_THREAD
 
 if TYPE_CHECKING:
     from synth.dataset.folder import ImageFormat
@@ -111,6 +113,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Turn CT volumes or phantoms into radiographs, with projected masks where there are label maps."""
+    os.environ.update(ONE_BLAS_THREAD)  # before numpy is imported
     from synth.dataset.patients.ct_files import CtFiles
     from synth.dataset.radiographs.job import DrrJob
     from synth.dataset.radiographs.scene import Scene, read_scene

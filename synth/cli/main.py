@@ -22,7 +22,7 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     name="synth",
-    help="Synthetic radiology imaging: phantoms, radiographs with masks from CT, and scores of synthetic images.",
+    help="Synthetic radiology imaging: radiographs and CTs with masks, balanced and gated datasets, and their scores.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -30,13 +30,13 @@ app = typer.Typer(
 app.command("drr")(drr.command)
 app.command("phantom")(phantom.command)
 app.command("lowdose")(lowdose.command)
-app.command("score")(score.command)
-app.command("gate")(gate.command)
 app.command("cxr")(cxr.command)
+app.add_typer(train.app, name="train")
 app.command("plan")(plan.command)
 app.command("dataset")(dataset.command)
 app.command("report")(report.command)
-app.add_typer(train.app, name="train")
+app.command("score")(score.command)
+app.command("gate")(gate.command)
 app.command("doctor")(doctor.command)
 
 
@@ -50,7 +50,7 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Synthetic radiology imaging: phantoms, radiographs with masks from CT, and scores of synthetic images."""
+    """Synthetic radiology imaging: radiographs and CTs with masks, balanced and gated datasets, and their scores."""
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from synth.cli import phantom_options as options
 from synth.cli.progress import progress
 from synth.core.errors import InputError
+from synth.dataset.engines.threads import ONE_BLAS_THREAD
 
 __all__ = ["command"]
 
@@ -56,6 +58,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw CT phantoms of a population, with label maps of all organs and findings, a record and a report."""
+    os.environ.update(ONE_BLAS_THREAD)  # before numpy is imported
     from synth.anatomy.scanner import Scanner
     from synth.dataset.phantom_scans import PhantomJob
     from synth.drr.ct_dose import Protocol

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synth.diffusion.training.any_recipe import StableRecipe
     from synth.diffusion.training.recipe import Recipe
 
-__all__ = ["app"]
+__all__ = ["app", "cxr"]
 
 app = typer.Typer(help="Train a generative model.", no_args_is_help=True)
 

@@ -42,7 +42,7 @@ def accept_ratios(heads: Iterator[Head], each: int) -> dict[str, Any]:
         for row in (row for head in case for row in head.get("rejected", ())):
             refused.setdefault(row["attempt"], []).append(row)
         rows: list[Row] = [head["row"] for head in case if "row" in head]
-        total.update(cases=1, accepted_cases=bool(rows), attempts=len(refused) + bool(rows))
+        total.update(cases=1, accepted_cases=int(bool(rows)), attempts=len(refused) + bool(rows))
         _count_case(by, list(refused.values()), rows)
     said = {
         column: {value: {key: counts[key] for key in _COUNTED} for value, counts in sorted(groups.items())}
@@ -59,7 +59,7 @@ def _count_case(by: Mapping[str, defaultdict[str, Counter[str]]], refused: list[
     for column, groups_of in _GROUPS.items():
         for number, row in enumerate(tried):
             for value in groups_of(row):
-                by[column][value].update(cases=number == 0, attempts=1)
+                by[column][value].update(cases=int(number == 0), attempts=1)
         for value in groups_of(rows[0]) if rows else ():
             by[column][value]["accepted"] += 1
     views = [[row["view"] or _UNKNOWN for row in some] for some in (*refused, *([rows] if rows else []))]

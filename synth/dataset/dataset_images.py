@@ -27,7 +27,7 @@ __all__ = ["dataset_images"]
 
 
 @dataclass(frozen=True)
-class SeriesSource:
+class _SeriesSource:
     """A CT in a folder of DICOM slices."""
 
     folder: Path
@@ -40,7 +40,7 @@ class SeriesSource:
 
 
 @dataclass(frozen=True)
-class TarSource:
+class _TarSource:
     """An image within a tar file."""
 
     path: Path
@@ -56,7 +56,7 @@ class TarSource:
 
 
 @dataclass(frozen=True)
-class ParquetSource:
+class _ParquetSource:
     """An image within a Parquet file."""
 
     path: Path
@@ -105,7 +105,7 @@ def _loose(folder: DatasetFolder) -> Iterator[Source]:
     for _, head in folder.heads():
         if "row" in head:
             path = folder.root / head["row"]["file_name"]
-            yield FileSource(path) if folder.files.suffix else SeriesSource(path)
+            yield FileSource(path) if folder.files.suffix else _SeriesSource(path)
 
 
 def _packed(packer: Packer, root: Path) -> Iterator[Source]:
@@ -120,7 +120,7 @@ def _in_tar(path: Path, suffix: str) -> Iterator[Source]:
         for member in archive:
             key, _, rest = member.name.partition(".")
             if f".{rest}" == suffix:
-                yield TarSource(path, f"{key}{suffix}", member.offset_data, member.size)
+                yield _TarSource(path, f"{key}{suffix}", member.offset_data, member.size)
 
 
 def _in_parquet(path: Path, suffix: str) -> Iterator[Source]:
@@ -129,7 +129,7 @@ def _in_parquet(path: Path, suffix: str) -> Iterator[Source]:
     with parquet.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             for row in range(file.metadata.row_group(group).num_rows):
-                yield ParquetSource(path, f"image{suffix}", column, group, row)
+                yield _ParquetSource(path, f"image{suffix}", column, group, row)
 
 
 @lru_cache(maxsize=2)

@@ -75,6 +75,9 @@ class DatasetJob:
     def __post_init__(self) -> None:
         if not self.requests:
             raise InputError("no cases: ask for at least one")
+        last = len(self.requests) - 1
+        if (self.requests[0].number, self.requests[last].number) != (0, last):
+            raise InputError(f"requests are numbered from 0 to {last}, in order")
         for name in self.extras:
             if name in _OWN or PurePath(name).name != name or name.startswith("."):
                 raise InputError(f"{name!r} cannot be put into a dataset: it is no plain name, or one of its own files")
@@ -107,7 +110,7 @@ class DatasetJob:
         """Makes the dataset at `root`, or what is missing of it; yields every sample once it is safe.
 
         Args:
-            root: The folder, outside the source's inputs. Nothing is made there before the gate is fitted.
+            root: The folder, outside the source's inputs. Nothing is made there before source and reference are found.
             engine: Where samples are made.
             resume: Go on with what is there.
             warn: Called with what a reader mended or doubts.

@@ -118,7 +118,7 @@ class GateSettings:
             InputError: The reference cannot be read, or the folder cannot be written.
         """
         training = None if self.training is None else self.images("training set")
-        real = RealImages(self.images(), self._structures(), training)
+        real = RealImages(self.images(), self._structures(medium), training)
         judges = fit_judges(folder, real, self.policy.samples, self.extraction.find(), medium, warn)
         return SampleGate(judges.folder, self.of_samples.policy, self.reader)
 
@@ -127,12 +127,13 @@ class GateSettings:
         """What single samples have to pass, without what is asked of the set; it pickles."""
         return replace(self, policy=replace(self.policy, scores={}, report=()))
 
-    def _structures(self) -> dict[str, ImageSet]:
-        """Structure → the reference with its masks; nothing where there are none."""
+    def _structures(self, medium: Medium) -> dict[str, ImageSet]:
+        """Structure → the reference with its masks; nothing where there are none, or none are asked for."""
+        rules = self.policy.samples
         root = self.reference if self.reference.is_dir() else self.reference.parent
         own = (root / "dataset.json").is_file() and (root / "masks").is_dir()
         masks = self.masks or ("own" if own else None)
-        if masks is None or not self.policy.samples.anatomy:
+        if masks is None or not (rules.anatomy or (rules.organs and medium == "volume")):
             return {}
         names = self.policy.structures or (None,)
         return {

@@ -50,7 +50,7 @@ def judge_dataset(folder: DatasetFolder, settings: GateSettings, seed: int) -> G
         result = gate(
             fake,
             real,
-            replace(policy, samples=_left_to_ask(policy)),
+            replace(policy, samples=_left_to_ask(policy), resize=None),  # both sets are at that size
             training=None if settings.training is None else settings.images("training set"),
             seed=seed,
         )

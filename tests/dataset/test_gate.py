@@ -179,7 +179,12 @@ def test_a_ct_is_judged_by_its_organs(tmp_path: Path) -> None:
     gate = fitted(settings(reference, policy_from({"samples": rules})), tmp_path / "judges", "volume")
     assert outcomes(gate.judge(scan(50))) == {"copies pixels": "pass", "HU liver": "pass"}
     assert outcomes(gate.judge(scan(51, liver=-500)))["HU liver"] == "fail"
+    (missing,) = [one for one in gate.judge(replace(scan(52), maps={"total": EMPTY})) if one.name == "HU liver"]
+    assert (missing.outcome, missing.reason) == ("fail", "liver is missing")
     assert outcomes(gate.judge(scan(7)))["copies pixels"] == "fail"
+
+
+EMPTY = Labels(np.zeros((8, 8, 8), np.uint8), np.eye(4), {})
 
 
 def scan(seed: int, liver: int = 60) -> ScanSample:

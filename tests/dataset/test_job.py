@@ -164,7 +164,7 @@ def test_workers_do_not_matter(real: Path, tmp_path: Path, shards: Shards | None
 def test_killed_at_every_file_and_resumed(tmp_path: Path) -> None:
     real = tmp_path / "real"
     made(DatasetJob(Toys(each=1, blank=0, none=0), DrawnRequests(20, 1), {}, 1), real)
-    asked = job(real, cases=3, source=Toys(each=1), shards=Shards("webdataset", 2), extras={"plan.csv": b"id\n"})
+    asked = job(real, cases=2, source=Toys(each=1), shards=Shards("webdataset", 2), extras={"plan.csv": b"id\n"})
     made(asked, tmp_path / "clean")
     for step in count(1):
         root = tmp_path / str(step)
@@ -219,6 +219,11 @@ def test_all_refused_is_an_empty_dataset(real: Path, tmp_path: Path) -> None:
 def test_extras_are_plain_files(name: str) -> None:
     with pytest.raises(InputError, match="cannot be put into a dataset"):
         job(extras={name: b""})
+
+
+def test_requests_are_numbered_by_their_places() -> None:
+    with pytest.raises(InputError, match="numbered from 0 to 1"):
+        job(requests=[Request(0, 1), Request(2, 1)])
 
 
 def test_wishes_of_what_could_not_be_made_are_told(real: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = REPOSITORY / "examples"
 TINY = {
     "phantoms": ("source.voxel_mm=5", "size=48", "gate.attempts=1"),
+    "demo": ("source.voxel_mm=5", "size=48", "gate.attempts=1"),
     "drr": ("size=48", "cases=2", "source.poses=1"),
     "phantom_ct": ("source.voxel_mm=5", "source.voxels=[80, 64, 40]", "cases=1"),
     "webdataset": ("source.voxel_mm=5", "size=48", "cases=3", "shards.size=4", "views=[pa]"),
@@ -53,13 +54,14 @@ def test_it_is_valid_as_it_is(name: str) -> None:
         recipe.job()
 
 
-def test_phantoms_by_a_plan(synth: Callable[..., Result], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["phantoms", "demo"])
+def test_phantoms_by_a_plan(synth: Callable[..., Result], tmp_path: Path, name: str) -> None:
     scene.write_ct(tmp_path / "ct.nii.gz")
     (tmp_path / "real.yaml").write_text(
         "source: {kind: drr, cts: [ct.nii.gz], poses: 24}\ncases: 1\nviews: [pa]\nsize: 48\n"
     )
     assert synth("dataset", tmp_path / "real.yaml", "-o", tmp_path / "real").code == 0
-    told = made(synth, "phantoms", tmp_path / "out", f"gate.reference={tmp_path / 'real'}")
+    told = made(synth, name, tmp_path / "out", f"gate.reference={tmp_path / 'real'}")
     gate = told["gate"]
     assert isinstance(gate, dict)
     assert gate["cases"] == gate["attempts"] == 8

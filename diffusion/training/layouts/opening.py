@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-
 __all__ = ["open_layout"]
 
 _USUAL = ("metadata.csv", "metadata.jsonl", "train.csv", "Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
@@ -59,8 +58,7 @@ def open_layout(
         shown = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         raise InputError(
             f"{folder}: {len(missing)} of {len(chosen)} radiographs are not there, or not alone of their name: "
-            f"{shown}; "
-            "unpack them, or choose rows with where, or set allow_missing"
+            f"{shown}; unpack them, or choose rows with where, or set allow_missing"
         )
     return LayoutExamples([entry for entry in chosen if entry.source], words=column_key(words), fit=fit)
 

@@ -28,7 +28,7 @@ def saved_entries(folder: Path) -> Iterator[Entry]:
         InputError: `datasets` is not installed, the folder is damaged, or it has not exactly one column of images.
     """
     try:
-        import datasets
+        import datasets  # type: ignore[import-untyped]
     except ImportError as error:
         raise InputError(f"{folder}: saved by Hugging Face datasets; pip install 'radsynth[data]'") from error
     try:

@@ -24,7 +24,7 @@ class StableAutoencoder(nn.Module):
 
     def __init__(self, pipe: StableDiffusionPipeline) -> None:
         super().__init__()
-        self.vae = pipe.vae.requires_grad_(False).eval()
+        self.vae = pipe.vae
         self.factor = int(pipe.vae_scale_factor)
 
     @property

@@ -10,7 +10,8 @@ import torch
 
 from synth.core.errors import InputError
 from synth.core.files import write_bytes
-from synth.diffusion.model_folder import find_model
+from synth.diffusion.loading import load_model
+from synth.diffusion.stable import StableModel
 from synth.diffusion.training.finishing import SHARD
 from synth.diffusion.training.latents import LatentCache
 from synth.diffusion.training.loop import train
@@ -22,21 +23,19 @@ from synth.diffusion.training.stable.stage import StableStage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from diffusers import StableDiffusionPipeline
-
     from synth.diffusion.training.data import TrainingData
     from synth.diffusion.training.loop import Run
     from synth.diffusion.training.stable.network import LearningUNet
     from synth.diffusion.training.stable.settings import StableSettings
 
-__all__ = ["load_stable", "native_size", "train_stable"]
+__all__ = ["train_stable"]
 
 
 def train_stable(model: str, settings: StableSettings, data: TrainingData, out: Path, run: Run) -> Path:
     """Fine-tunes a Stable Diffusion pipeline.
 
     Args:
-        model: Its folder, or its id on the Hugging Face Hub; see `find_model`.
+        model: Its folder, or its id on the Hugging Face Hub; see `load_model`.
         settings: How.
         data: Radiographs and prompts; masks are not needed.
         out: Takes log.csv, curves.svg, samples/, checkpoints/, scores.json, and the result.
@@ -47,11 +46,17 @@ def train_stable(model: str, settings: StableSettings, data: TrainingData, out: 
         pipeline that training began with. The weights are the running mean that validates best.
 
     Raises:
-        InputError: The model cannot be loaded or does not fit the data's size, or see `train`.
+        InputError: The model cannot be loaded, is none of Stable Diffusion's, or does not fit the data's size; or see
+            `train`.
         InterruptedRun: Stopped; a checkpoint is there.
     """
-    pipe = load_stable(model).to(run.accelerator.device)
-    _check_size(pipe, data.pixels.size)
+    loaded = load_model(model, device=str(run.accelerator.device), dtype="float32")
+    if not isinstance(loaded, StableModel):
+        raise InputError(f"{model}: not a StableDiffusionPipeline; our own models go on with start_from: FOLDER")
+    pipe = loaded.pipe
+    least = pipe.vae_scale_factor * 2 ** (len(pipe.unet.config.block_out_channels) - 1)
+    if data.pixels.size % least:  # the U-Net halves latents between its blocks
+        raise InputError(f"size {data.pixels.size}: give a multiple of {least}; {model} was made for {loaded.side}")
     with first_alone(run.accelerator):
         latents = LatentCache.open(StableAutoencoder(pipe), data, settings.latents, seed=settings.seed)
     stage = StableStage(pipe, settings, data, latents)
@@ -59,52 +64,11 @@ def train_stable(model: str, settings: StableSettings, data: TrainingData, out: 
     result = out / ("lora" if settings.method == "lora" else "pipeline")
     if run.main:
         _save(stage, judged, result)
-        content = {"model": find_model(model).digest, "scores": scores, "settings": settings.model_dump(mode="json")}
+        content = {"model": loaded.digest, "scores": scores, "settings": settings.model_dump(mode="json")}
         write_bytes(out / "scores.json", (json.dumps(content, indent=2) + "\n").encode())
         run.tell(f"{result}: done; validation loss {scores['loss']:.4g}")
     run.accelerator.wait_for_everyone()
     return result
-
-
-def load_stable(model: str) -> StableDiffusionPipeline:
-    """A pipeline in float32, without a checker of photographs.
-
-    Raises:
-        InputError: Not there, of another kind, or damaged.
-    """
-    from diffusers import StableDiffusionPipeline
-
-    found = find_model(model)
-    if found.kind != "stable":
-        raise InputError(f"{model}: not a StableDiffusionPipeline; our own models are trained by their stages")
-    try:
-        return StableDiffusionPipeline.from_pretrained(
-            found.path,
-            variant=found.variant,
-            torch_dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            safety_checker=None,
-            feature_extractor=None,
-            image_encoder=None,
-            requires_safety_checker=False,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"{model}: cannot be loaded ({' '.join(str(error).split())[:200]})") from error
-
-
-def native_size(pipe: StableDiffusionPipeline) -> int:
-    """Pixels of a side that the U-Net was made for."""
-    return int(pipe.unet.config.sample_size * pipe.vae_scale_factor)
-
-
-def _check_size(pipe: StableDiffusionPipeline, size: int) -> None:
-    """The U-Net halves latents between its blocks."""
-    least = pipe.vae_scale_factor * 2 ** (len(pipe.unet.config.block_out_channels) - 1)
-    if size % least:
-        raise InputError(
-            f"size {size}: give a multiple of {least} for this model, which was made for {native_size(pipe)}"
-        )
 
 
 def _save(stage: StableStage, net: LearningUNet, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 
+from synth.core.errors import InputError
 from synth.diffusion.training.finishing import seeded
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ class LearningUNet(nn.Module):
     def __init__(self, pipe: StableDiffusionPipeline, settings: StableSettings) -> None:
         super().__init__()
         self.unet, self.text_encoder = pipe.unet, pipe.text_encoder
-        parts = [(self.unet, _UNET_LAYERS, True), (self.text_encoder, _TEXT_LAYERS, settings.text_encoder)]
+        parts = [(self.unet, _UNET_LAYERS, True), (self.text_encoder, _TEXT_LAYERS, settings.trains_text)]
         for part, layers, trained in parts:
-            part.float().requires_grad_(trained and settings.method == "full")
+            part.requires_grad_(trained and settings.method == "full")
             if trained and settings.method == "lora":
                 _add_lora(part, layers, settings)
         if settings.checkpointing:
             self.unet.enable_gradient_checkpointing()
-            if settings.text_encoder:
-                self.text_encoder.gradient_checkpointing_enable()
 
     def forward(self, noisy: Tensor, times: Tensor, ids: Tensor) -> Tensor:
         """Latents (n, c, h, w), times (n,) and tokens (n, l) → (n, c, h, w)."""
@@ -62,8 +61,14 @@ def save_lora(net: LearningUNet, folder: Path) -> None:
 def _add_lora(part: Any, layers: tuple[str, ...], settings: StableSettings) -> None:
     from peft import LoraConfig
 
-    with seeded(settings.seed):
-        part.add_adapter(LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=list(layers)))
+    config = LoraConfig(r=settings.rank, lora_alpha=settings.rank, target_modules=list(layers))
+    try:
+        with seeded(settings.seed):
+            part.add_adapter(config)
+    except ValueError as error:  # transformers may ask for a newer peft, and then would not load the adapter either
+        raise InputError(
+            f"lora: not to be added to {type(part).__name__} ({error}); set text_encoder: false"
+        ) from error
 
 
 def _lora_layers(part: Any) -> dict[str, Tensor] | None:

@@ -20,6 +20,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, cast
 
 from synth.core.errors import InputError, SynthError
+from synth.dataset.engines.threads import thread_environment
 from synth.kernels.threads import thread_count
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalEngine"]
 
-_THREADS = ("SYNTH_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PATIENCE_S = 20.0  # for what a worker must finish before it can stop
 _STOPPED = 130
 _MOST_WORKERS = 512
@@ -160,12 +160,12 @@ def _lost(process: SpawnProcess) -> BaseException:
 @contextmanager
 def _for_workers(workers: int) -> Iterator[None]:
     """What processes started here inherit: a share of the threads, and deafness to Ctrl-C."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    share = str(max(1, thread_count() // workers))
+    wanted = thread_environment(max(1, thread_count() // workers))
+    before = {name: os.environ.get(name) for name in wanted}
     resource_tracker.ensure_running()  # started later, by the first worker, it would undo the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        os.environ.update(dict.fromkeys(_THREADS, share))
+        os.environ.update(wanted)
         yield
     finally:
         for name, value in before.items():

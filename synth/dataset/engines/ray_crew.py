@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import synth
 from synth.core.errors import InputError, SynthError
 from synth.dataset.engines.ray_worker import Told, Worker
+from synth.dataset.engines.threads import thread_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Crew", "CrewSize", "crew_size"]
 
-_THREADS = ("SYNTH_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _IN_FLIGHT = 2  # shares an actor
 _MOST_LOSSES = 3  # in a row, without a sample in between
 _PATIENCE_S = 20.0  # for what an actor must finish before it can stop
@@ -260,7 +260,7 @@ def _environment(threads: int) -> dict[str, str]:
     checkout = Path(synth.__file__).resolve().parents[1]
     installed = {"site-packages", "dist-packages"} & set(checkout.parts)
     paths = {} if installed else {"PYTHONPATH": f"{checkout}{os.pathsep}${{PYTHONPATH}}"}
-    return dict.fromkeys(_THREADS, str(threads)) | paths
+    return thread_environment(threads) | paths
 
 
 def _last_line(error: Any) -> str:

@@ -48,6 +48,9 @@ class CxrSpec(Strict):
         Raises:
             InputError: The model cannot be used, or a size or view that it does not draw.
         """
+        from synth.metrics.extractors.protocol import import_optional
+
+        import_optional("diffusers", "source cxr", ["torch", "diffusers", "transformers"])
         from synth.dataset.sources.cxr import CxrRadiographs, ModelChoice
         from synth.dataset.sources.cxr_inputs import CxrInputs
         from synth.diffusion.cxr.counterfactual import Change
@@ -62,7 +65,6 @@ class CxrSpec(Strict):
             view=_view(frame),
             changes=tuple(map(Change.read, self.counterfactuals)),
             inputs=CxrInputs(control=self.control),
-            with_masks=frame.masks != "none",
         )
 
     def _settings(self, frame: Frame) -> Settings:
@@ -79,6 +81,7 @@ class CxrSpec(Strict):
             size=size,
             refine=self.refine,
             microbatch=self.batch,
+            with_masks=frame.masks != "none",
         )
 
     def _people(self, folder: Path) -> dict[str, Any]:

@@ -97,7 +97,6 @@ class CxrRadiographs:
         changes: Each adds a counterfactual to every case: the same seed, other conditions.
         inputs: An image to start from, masks to follow.
         inverted: Whether the image is traced back to its noise.
-        with_masks: Whether masks are kept, where the model reads any.
     """
 
     model: ModelChoice
@@ -109,7 +108,6 @@ class CxrRadiographs:
     changes: tuple[Change, ...] = ()
     inputs: CxrInputs = field(default_factory=CxrInputs)
     inverted: bool = False
-    with_masks: bool = True
     medium: ClassVar[Medium] = "image"
 
     def __post_init__(self) -> None:
@@ -142,7 +140,6 @@ class CxrRadiographs:
             "counterfactuals": [dict(change.values) for change in self.changes],
             **self.inputs.recipe(),
             "invert": self.inverted,
-            "masks": self.with_masks,
         }
 
     def check(self, root: Path) -> None:
@@ -217,7 +214,7 @@ class CxrRadiographs:
             model_hash=digest,
             seed=drawn.seed,
         )
-        masks = tuple(Mask(name, mask) for name, mask in drawn.masks.items()) if self.with_masks else ()
+        masks = tuple(Mask(name, mask) for name, mask in drawn.masks.items())
         return Sample(index, np.rint(drawn.image * np.float32(65535)).astype(np.uint16), record, masks)
 
 

@@ -104,7 +104,7 @@ def _header(sample: ScanSample, axes: NDArray[np.float64], number: int, z: int, 
     ds.InstanceNumber = number
     ds.Modality = "CT"
     # Mandatory, and may be empty where unknown.
-    ds.PositionReferenceIndicator = ds.PatientPosition = ds.KVP = ds.AcquisitionNumber = ""
+    ds.PositionReferenceIndicator = ds.PatientPosition = ds.KVP = ds.AcquisitionNumber = ds.Laterality = ""
     ds.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
     ds.DerivationDescription = f"Synthetic CT computed by radsynth {synth.__version__}"
     _place(ds, sample.volume, axes, z)

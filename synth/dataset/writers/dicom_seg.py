@@ -133,6 +133,8 @@ def _save(
         series_description="Masks of a synthetic image",
         specific_character_set="ISO_IR 192",
     )
+    if "PatientOrientation" in sources[0]:  # of a radiograph, which has no place in space
+        segmentation.PatientOrientation = sources[0].PatientOrientation
     _tidy(segmentation, uid_of(uid_seed, *identity, "dimensions"))
     segmentation.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     save(path, segmentation)

@@ -102,7 +102,6 @@ def test_a_batch_in_parts_gives_nearly_the_same_weights(data: TrainingData, tmp_
     train_autoencoder(AUTOENCODER, data, tmp_path / "whole", run())
     train_autoencoder(AUTOENCODER.model_copy(update={"accumulate": 2}), data, tmp_path / "parts", run())
     first, second = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert not same(first, second) or first.keys() == second.keys()
     for name in first:
         torch.testing.assert_close(second[name], first[name], rtol=1e-3, atol=1e-5, msg=name)
 
