@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = REPOSITORY / "examples"
 TINY = {
     "phantoms": ("source.voxel_mm=5", "size=48", "gate.attempts=1"),
-    "demo": ("source.voxel_mm=5", "size=48", "gate.attempts=1"),
+    "demo": ("source.voxel_mm=5", "size=48", "gate.attempts=1", "gate.policy.samples.outlier=0"),
     "drr": ("size=48", "cases=2", "source.poses=1"),
     "phantom_ct": ("source.voxel_mm=5", "source.voxels=[80, 64, 40]", "cases=1"),
     "webdataset": ("source.voxel_mm=5", "size=48", "cases=3", "shards.size=4", "views=[pa]"),
