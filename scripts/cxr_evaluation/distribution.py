@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["compared", "distribution", "frd_ratio", "kid_radiomics", "memorised", "radiomics"]
+__all__ = ["RADIOMICS", "SPLITS", "compared", "distribution", "frd_ratio", "kid_radiomics", "memorised", "radiomics"]
 
 SPLITS = 5
+RADIOMICS = Windowed(extractor("radiomics"))
+"""Of images at 8 bits: pyradiomics' bins have a width, and 16 bits thousands of them."""
 K = 5  # neighbours of precision and recall
 _LEAST = 2 * (K + 1)
 
@@ -87,7 +89,7 @@ def compared(study: Study, indices: NDArray[np.int64], real: Any, made: Any) -> 
 
 def radiomics(images: NDArray[np.uint16], cache: Cache) -> Floats:
     """(n, 102)."""
-    return features(image_set(images, "images"), Windowed(extractor("radiomics")), cache=cache).values
+    return features(image_set(images, "images"), RADIOMICS, cache=cache).values
 
 
 def frd_ratio(reference: FrdTable, generated: FrdTable) -> tuple[float, float]:
@@ -110,6 +112,7 @@ def memorised(study: Study) -> Part:
         train.as_set("training"),
         study.held_out.as_set("held-out"),
         rng=np.random.default_rng(study.seed),
+        extractor=RADIOMICS,
         cache=study.cache,
     )
     part.values = {space: replace(one, worst=one.worst[:5]).as_dict() for space, one in found.items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cxr_evaluation.distribution import frd_ratio, kid_radiomics, radiomics
+from cxr_evaluation.distribution import RADIOMICS, SPLITS, frd_ratio, kid_radiomics, radiomics
 from cxr_evaluation.looks import sheet
 from cxr_evaluation.pictures import image_set
 from cxr_evaluation.study import Part
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["fine_tuned"]
 
 _SHOWN = 8
-_SPLITS = 5
 _VARIANTS = {"count": 4, "augment": {"shift": 0.03, "scale": 0.03, "contrast": 0.08}}
 
 
@@ -79,7 +78,7 @@ def _judged(
     measured = radiomics(real["test"], False)
     for name, images in compared.items():
         n = min(len(images), len(real["test"]))
-        draws = [np.random.default_rng(k).permutation(len(images))[:n] for k in range(_SPLITS)]
+        draws = [np.random.default_rng(k).permutation(len(images))[:n] for k in range(SPLITS)]
         values = radiomics(images, False)
         distance = float(np.mean([frd_ratio(reference, tables[name].rows(rows))[0] for rows in draws]))
         kernel = float(np.mean([kid_radiomics(measured, values[rows]) for rows in draws]))
@@ -91,6 +90,7 @@ def _judged(
         image_set(real["train"], "train", patients["train"]),
         image_set(real["test"], "test", patients["test"]),
         rng=np.random.default_rng(study.seed),
+        extractor=RADIOMICS,
         cache=False,
     )
     copies = [

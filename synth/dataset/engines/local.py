@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import traceback
+from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -95,14 +96,17 @@ def _spread(
 
 
 def _directed(crew: dict[Connection, SpawnProcess], shares: Sequence[Sequence[int]], warn: Warn) -> Iterator[Written]:
-    """Hands every worker a share whenever it is free, until none is left."""
-    ahead = iter(shares)
-    busy = set(crew)
+    """Keeps every worker in shares until none is left, and ends those that have none.
+
+    While there are many, each worker has a second one waiting, so that it need not wait for this process; the last ones
+    go to whoever is free.
+    """
+    ahead = deque(shares)
+    held = dict.fromkeys(crew, 0)
     for line in crew:
-        _hand(line, next(ahead, None))
-    while busy:
-        ready = cast("list[Connection]", wait(list(busy)))
-        for line in ready:
+        held[line] = _handed(line, ahead, 0, len(crew))
+    while held:
+        for line in cast("list[Connection]", wait(list(held))):
             try:
                 kind, value = line.recv()
             except (EOFError, ConnectionError):
@@ -113,15 +117,21 @@ def _directed(crew: dict[Connection, SpawnProcess], shares: Sequence[Sequence[in
                 warn(value)
             elif kind == "failed":
                 raise value
-            elif not _hand(line, next(ahead, None)):
-                busy.discard(line)
+            else:
+                held[line] = _handed(line, ahead, held[line] - 1, len(crew))
+                if not held[line]:
+                    del held[line]
 
 
-def _hand(line: Connection, share: Sequence[int] | None) -> bool:
-    """Whether there was a share to send; without one the worker ends."""
+def _handed(line: Connection, ahead: deque[Sequence[int]], held: int, workers: int) -> int:
+    """How many shares a worker holds, once it has what it should; one that holds none is told to end."""
     with suppress(BrokenPipeError):  # a worker that has died is noticed when it is listened to
-        line.send(share)
-    return share is not None
+        while ahead and held < (2 if len(ahead) > 2 * workers else 1):
+            held += 1
+            line.send(ahead.popleft())
+        if not held:
+            line.send(None)
+    return held
 
 
 def _started(job: Job, folder: DatasetFolder) -> tuple[Connection, SpawnProcess]:

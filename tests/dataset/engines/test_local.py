@@ -89,6 +89,15 @@ def test_two_workers_make_what_one_makes(tmp_path: Path, monkeypatch: pytest.Mon
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
+def test_many_shares_are_each_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTH_THREADS", "1")
+    folder = DatasetFolder.open(tmp_path, {"seed": 0}, n_samples=60, resume=False)
+    shares = [[index] for index in range(60)]
+    found = [written.index for written in LocalEngine(3).run(Numbers(), folder, shares, warn=lambda _: None)]
+    assert sorted(found) == list(range(60))
+    assert folder.pending() == []
+
+
 def test_workers_share_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNTH_THREADS", "6")
     made(Numbers(), tmp_path / "out", 3)
