@@ -115,8 +115,8 @@ def recipe_of(options: argparse.Namespace, data: Sequence[Path]) -> Recipe:
     """The preset's recipe with the changes that are asked for."""
     from cxr_training.presets import PRESETS
 
+    from synth.core.strict import with_changes
     from synth.diffusion.training.recipe import Recipe
-    from synth.diffusion.training.strict import with_changes
 
     content = PRESETS[options.preset].content([str(folder.resolve()) for folder in data], options.seed)
     return Recipe.of(with_changes(content, options.changes), Path(f"preset {options.preset}"))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
+from synth.core.strict import with_changes
+from synth.core.values import read_mapping
 from synth.diffusion.training.data import TrainingData
 from synth.diffusion.training.machine import first_alone
 from synth.diffusion.training.recipe import BaseRecipe, Recipe
 from synth.diffusion.training.running import begin, claim
 from synth.diffusion.training.stable.settings import StableSettings
-from synth.diffusion.training.strict import read_yaml, with_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,7 +56,7 @@ def read_recipe(path: Path, changes: Iterable[str] = ()) -> Recipe | StableRecip
     Raises:
         InputError: Not readable, an unknown key, or a wrong value.
     """
-    content = with_changes(read_yaml(path), changes)
+    content = with_changes(read_mapping(path, "size: 128"), changes)
     return StableRecipe.of(content, path) if "model" in content else Recipe.of(content, path)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 
-from synth.diffusion.training.strict import Strict
+from synth.core.strict import Strict
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.core.errors import InputError
+from synth.core.strict import Strict
 from synth.diffusion.cxr.autoencoder import CxrAutoencoder
 from synth.diffusion.training.augment import Augmentation
 from synth.diffusion.training.critic import PatchCritic, adaptive_weight, hinge
@@ -19,7 +20,6 @@ from synth.diffusion.training.finishing import finish, finished, load_model, see
 from synth.diffusion.training.look import chosen, psnr, rows_of, ssim
 from synth.diffusion.training.loop import train
 from synth.diffusion.training.settings import StageSettings
-from synth.diffusion.training.strict import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

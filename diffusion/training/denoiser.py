@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from synth.core.errors import InputError
+from synth.core.strict import Strict
 from synth.diffusion.cxr.pipeline import CxrPipeline
 from synth.diffusion.cxr.transformer import CxrTransformer
 from synth.diffusion.flow import FlowScheduler, interpolate, velocity
@@ -23,7 +24,6 @@ from synth.diffusion.training.loop import train
 from synth.diffusion.training.machine import first_alone
 from synth.diffusion.training.order import Share
 from synth.diffusion.training.settings import StageSettings
-from synth.diffusion.training.strict import Strict
 from synth.diffusion.training.words import DRAWS, Dropout, Words
 
 if TYPE_CHECKING:

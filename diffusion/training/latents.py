@@ -15,9 +15,9 @@ from pydantic import Field
 
 from synth.core.files import write_bytes
 from synth.core.seeds import sample_generator
+from synth.core.strict import Strict
 from synth.diffusion.training.augment import Augmentation
 from synth.diffusion.training.pixels import key_of
-from synth.diffusion.training.strict import Strict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from synth.core.errors import InputError
+from synth.core.strict import Strict
 from synth.diffusion.cxr.mask_decoder import MaskDecoder
 from synth.diffusion.flow import interpolate
 from synth.diffusion.training.finishing import finish, finished, load_model, seeded
@@ -18,7 +19,6 @@ from synth.diffusion.training.look import chosen, tinted
 from synth.diffusion.training.loop import train
 from synth.diffusion.training.machine import first_alone
 from synth.diffusion.training.settings import StageSettings
-from synth.diffusion.training.strict import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

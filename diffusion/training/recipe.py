@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from synth.core.errors import InputError
+from synth.core.strict import Strict, validated
 from synth.diffusion.training.autoencoder import AutoencoderSettings
 from synth.diffusion.training.control import ControlSettings  # noqa: TC001 - pydantic reads it
 from synth.diffusion.training.data import STRUCTURES
@@ -17,7 +18,6 @@ from synth.diffusion.training.joined import open_sources
 from synth.diffusion.training.machine import Precision  # noqa: TC001
 from synth.diffusion.training.masks import MaskSettings
 from synth.diffusion.training.sources import DataSource  # noqa: TC001
-from synth.diffusion.training.strict import Strict, validated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ class BaseRecipe(Strict):
         """The recipe of a file's content.
 
         Args:
-            content: See `read_yaml` and `with_changes`.
+            content: Of a YAML file.
             path: The file; folders in it are relative to its own.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from synth.diffusion.training.strict import Strict
+from synth.core.strict import Strict
 
 __all__ = ["StageSettings"]
 

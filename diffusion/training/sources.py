@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from synth.core.errors import InputError
+from synth.core.strict import Strict
 from synth.diffusion.training.folder import DatasetExamples
-from synth.diffusion.training.strict import Strict
 
 if TYPE_CHECKING:
     from synth.diffusion.training.examples import Examples

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from synth.core.strict import Strict
 from synth.diffusion.text.conditions import ATTRIBUTES, UNKNOWN, encode
 from synth.diffusion.text.tokenizer import token_ids
-from synth.diffusion.training.strict import Strict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

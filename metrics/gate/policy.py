@@ -10,10 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from synth.core.errors import InputError
-from synth.core.values import from_mapping, known_keys
+from synth.core.values import from_mapping, known_keys, read_yaml
 from synth.metrics.gate.bounds import Bound
 from synth.metrics.gate.rules import SampleRules
 from synth.metrics.images.windowing import check_window
@@ -103,12 +101,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         InputError: The file is missing or no YAML, or an unknown key (the nearest right one is named) or value.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    content = read_yaml(path)
     try:
         return policy_from({} if content is None else content)
     except InputError as error:

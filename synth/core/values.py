@@ -1,17 +1,55 @@
-"""Dataclasses from plain data (YAML, JSON): unknown keys are errors that name the nearest right one."""
+"""Dataclasses from plain data (YAML, JSON): unknown keys are errors that name the nearest right one.
+
+Pydantic models are checked alike by `synth.core.strict`.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
 
 from synth.core.errors import InputError
 
-__all__ = ["from_mapping", "known_keys"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["from_mapping", "known_keys", "read_mapping", "read_yaml"]
 
 T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; None where it is empty.
+
+    Raises:
+        InputError: It cannot be read, or is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror or error})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+
+
+def read_mapping(path: Path, example: str) -> dict[str, Any]:
+    """The content of a YAML file that is a mapping.
+
+    Args:
+        path: The file.
+        example: Such as a user would write, for the message.
+
+    Raises:
+        InputError: As `read_yaml`, or it is no mapping.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected key: value pairs such as {example}")
+    return content
 
 
 def from_mapping(base: T, values: Mapping[str, Any], where: str) -> T:

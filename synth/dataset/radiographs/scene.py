@@ -21,12 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from synth.core.errors import InputError
 from synth.core.reading import file_stem, read_volume
 from synth.core.seeds import sample_generator
-from synth.core.values import known_keys
+from synth.core.values import known_keys, read_mapping
 from synth.drr.assembly import Insert, Placed, place, pose
 from synth.drr.technique import Technique
 from synth.drr.tissue import Calibration, read_calibration
@@ -93,14 +91,7 @@ def read_scene(path: Path) -> Scene:
     Raises:
         InputError: The file is missing or no YAML, a key or value is unknown, or a file it names cannot be used.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected key: value pairs such as preset: chest-pa")
+    content = read_mapping(path, "preset: chest-pa")
     try:
         return _scene(content, path)
     except InputError as error:

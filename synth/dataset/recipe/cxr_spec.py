@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from synth.core.errors import InputError
-from synth.dataset.recipe.reading import RecipePath, Strict
+from synth.core.strict import RecipePath, Strict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, TypeAl
 from pydantic import Field
 
 from synth.core.errors import InputError
+from synth.core.strict import RecipePath, Strict
 from synth.dataset.recipe.cxr_spec import CxrSpec
-from synth.dataset.recipe.reading import RecipePath, Strict
 from synth.dataset.source import Medium, Source
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
+from synth.core.strict import RecipePath, Strict, validated, with_changes
+from synth.core.values import read_mapping
 from synth.dataset.recipe.kinds import SourceSpec  # noqa: TC001, pydantic reads it
-from synth.dataset.recipe.reading import RecipePath, Strict, read_yaml, validated, with_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +110,8 @@ class Recipe(Strict):
         Raises:
             InputError: One line that names file and key.
         """
-        recipe = validated(cls, with_changes(read_yaml(path), changes), path)
+        content = with_changes(read_mapping(path, "cases: 100"), changes, null_removes=True)
+        recipe = validated(cls, content, path, context=path.parent)
         recipe._path = path
         return recipe
 

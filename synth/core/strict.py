@@ -1,4 +1,4 @@
-"""A YAML file as a checked model: what is wrong in it is told in one line, with its place and the nearest right key."""
+"""Recipes as checked pydantic models: what is wrong is told in one line, with its place and the nearest right key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["RecipePath", "Strict", "read_yaml", "validated", "with_changes"]
+__all__ = ["RecipePath", "Strict", "validated", "with_changes"]
 
 Model = TypeVar("Model", bound="Strict")
 
@@ -43,32 +43,16 @@ def _placed(path: Path, info: ValidationInfo) -> Path:
 
 
 RecipePath = Annotated[Path, BeforeValidator(_text), AfterValidator(_placed)]
-"""A path that is relative to the recipe's folder."""
+"""A path that is relative to the recipe's folder, which `validated` is given as `context`."""
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The content of a YAML file.
-
-    Raises:
-        InputError: It cannot be read, is no YAML, or no mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected key: value pairs such as cases: 100")
-    return content
-
-
-def with_changes(content: Mapping[str, Any], changes: Iterable[str]) -> dict[str, Any]:
+def with_changes(content: Mapping[str, Any], changes: Iterable[str], *, null_removes: bool = False) -> dict[str, Any]:
     """The content with some values replaced.
 
     Args:
-        content: What `read_yaml` returned; it is left as it is.
-        changes: "key.path=value", the value as YAML has it; null takes a key out.
+        content: It is left as it is.
+        changes: "key.path=value", the value as YAML has it.
+        null_removes: Whether null takes a key out, so that its default counts, or is a value like others.
 
     Raises:
         InputError: No such form, or a path through something that has no keys.
@@ -83,41 +67,43 @@ def with_changes(content: Mapping[str, Any], changes: Iterable[str]) -> dict[str
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise InputError(f"--set {change}: the value is not YAML") from error
-        _put(changed, keys, value, change)
+        inner = _above(changed, keys, change)
+        if value is None and null_removes:
+            inner.pop(keys[-1], None)
+        else:
+            inner[keys[-1]] = value
     return changed
 
 
-def _put(content: dict[str, Any], keys: list[str], value: Any, change: str) -> None:
-    *above, last = keys
-    for key in above:
+def _above(content: dict[str, Any], keys: list[str], change: str) -> dict[str, Any]:
+    """The mapping that the last key is of; copied on the way there, and made where missing."""
+    for key in keys[:-1]:
         inner = content.get(key)
         if inner is not None and not isinstance(inner, dict):
             raise InputError(f"--set {change}: {key} has no keys")
         content[key] = dict(inner or {})
         content = content[key]
-    if value is None:
-        content.pop(last, None)
-    else:
-        content[last] = value
+    return content
 
 
-def validated(model: type[Model], content: Mapping[str, Any], path: Path) -> Model:
-    """The model of a file's content.
+def validated(model: type[Model], content: Mapping[str, Any], where: object, *, context: object = None) -> Model:
+    """The model of plain data.
 
     Args:
         model: The class.
-        content: What the file says.
-        path: The file, which paths in it are relative to.
+        content: What a file says.
+        where: The file, or what to call it in messages.
+        context: What validators are given.
 
     Raises:
         InputError: An unknown key or a wrong value; the first one is told.
     """
-    _refuse_unknown(model, content, f"{path}: ")
+    _refuse_unknown(model, content, f"{where}: ")
     try:
-        return model.model_validate(content, context=path.parent)
+        return model.model_validate(content, context=context)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise InputError(f"{path}: {_said(model, first)}") from None
+        raise InputError(f"{where}: {_said(model, first)}") from None
 
 
 def _refuse_unknown(model: type[BaseModel], content: Mapping[str, Any], where: str) -> None:
