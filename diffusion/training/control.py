@@ -18,9 +18,9 @@ from synth.diffusion.training.latents import LatentCache, Variants
 from synth.diffusion.training.look import chosen, rows_of, tinted
 from synth.diffusion.training.loop import train
 from synth.diffusion.training.machine import first_alone
-from synth.diffusion.training.order import Share
 from synth.diffusion.training.settings import StageSettings
-from synth.diffusion.training.words import DRAWS, Dropout, Words
+from synth.diffusion.training.velocity import VelocityStage
+from synth.diffusion.training.words import DRAWS, Dropout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from synth.diffusion.training.data import TrainingData
     from synth.diffusion.training.denoiser import Denoising
     from synth.diffusion.training.loop import Run
+    from synth.diffusion.training.order import Share
 
 __all__ = ["ControlSettings", "ControlStage", "Controlled", "train_control"]
 
 _SHOWN = 8  # radiographs in a picture
-_BATCH = 32  # of validation
 
 
 class ControlSettings(StageSettings):
@@ -121,34 +121,14 @@ def train_control(
     return stored
 
 
-class ControlStage:
-    """See Stage.
+class ControlStage(VelocityStage[ControlSettings]):
+    """See Stage."""
 
-    Args:
-        net: What is trained.
-        settings: How.
-        data: Masks and conditions, and who validates.
-        latents: Of its radiographs.
-        tokenizer: Of the encoder.
-        autoencoder: That made the latents; draws the pictures.
-    """
+    validation_batch = 32
 
-    def __init__(
-        self,
-        net: Controlled,
-        settings: ControlSettings,
-        data: TrainingData,
-        latents: LatentCache,
-        tokenizer: PreTrainedTokenizerFast,
-        autoencoder: CxrAutoencoder,
-    ) -> None:
-        self.nets: Sequence[nn.Module] = [net]
-        self.settings, self.data, self.cache = settings, data, latents
-        self.tokenizer, self.autoencoder = tokenizer, autoencoder
-        self.words = Words.of(data.conditions, tokenizer)
-        self.n_train = len(data.train)
-        self.device = next(net.parameters()).device
-        self.seen = data.validation[list(chosen(len(data.validation), settings.validate_most))]
+    def also(self, indices: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Their masks."""
+        return (self.data.pixels.masks(indices),)
 
     def losses(self, nets: Sequence[nn.Module], share: Share) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
         """The error of the velocity with masks."""
@@ -157,21 +137,9 @@ class ControlStage:
         ids, attributes = self.words.drawn(indices, share.uniform((DRAWS,), "words"), settings.dropout)
         told = share.uniform((len(self.data.structures),), "structures") >= settings.hide
         masks = self.data.pixels.masks(indices) * told[:, :, None, None]
-        given = self.cache.latents(indices), share.normal(self.cache.shape), share.times(0.0, 1.0)
-        loss = nets[0](*self._moved(*given, ids, attributes, masks)).mean()
+        given = self.cache.latents(indices), share.normal(self.cache.shape), self.times(share)
+        loss = nets[0](*self.moved(*given, ids, attributes, masks)).mean()
         yield loss, {"loss": loss}
-
-    def validate(self, net: Controlled) -> Mapping[str, float]:
-        """The same error with fixed noise and times and nothing left out."""
-        share = Share.all_of(self.settings.seed, len(self.seen))
-        noise, times = share.normal(self.cache.shape), share.times(0.0, 1.0)
-        errors = []
-        for first in range(0, len(share), _BATCH):
-            part = slice(first, first + _BATCH)
-            indices = self.seen[part]
-            given = self.cache.latents(indices), noise[part], times[part], *self.words.first(indices)
-            errors.append(net(*self._moved(*given, self.data.pixels.masks(indices))).float().cpu())
-        return {"loss": float(torch.cat(errors).mean())}
 
     def picture(self, net: Controlled) -> NDArray[np.uint8]:
         """Validation masks, above samples that were asked for them and for nothing else."""
@@ -192,6 +160,3 @@ class ControlStage:
         images = torch.from_numpy(made)[:, None] * 2 - 1
         dark = tinted(torch.full_like(images, -1), masks)
         return np.concatenate([dark, np.repeat(rows_of(images)[..., None], 3, axis=2)])
-
-    def _moved(self, *tensors: Tensor) -> list[Tensor]:
-        return [tensor.to(self.device) for tensor in tensors]

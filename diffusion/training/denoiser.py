@@ -22,9 +22,9 @@ from synth.diffusion.training.latents import LatentCache, Variants
 from synth.diffusion.training.look import chosen, rows_of
 from synth.diffusion.training.loop import train
 from synth.diffusion.training.machine import first_alone
-from synth.diffusion.training.order import Share
 from synth.diffusion.training.settings import StageSettings
-from synth.diffusion.training.words import DRAWS, Dropout, Words
+from synth.diffusion.training.velocity import VelocityStage
+from synth.diffusion.training.words import DRAWS, Dropout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from synth.diffusion.cxr.autoencoder import CxrAutoencoder
     from synth.diffusion.training.data import TrainingData
     from synth.diffusion.training.loop import Run
+    from synth.diffusion.training.order import Share
 
 __all__ = [
     "DenoiserModel",
@@ -50,7 +51,6 @@ __all__ = [
 ]
 
 _SHOWN = 8  # radiographs in a picture
-_BATCH = 64  # of validation
 
 
 class DenoiserModel(Strict):
@@ -166,34 +166,12 @@ def train_denoiser(
     return _loaded(out, run)
 
 
-class DenoiserStage:
-    """See Stage.
+class DenoiserStage(VelocityStage[DenoiserSettings]):
+    """See Stage."""
 
-    Args:
-        net: What is trained.
-        settings: How.
-        data: Conditions, and who validates.
-        latents: Of its radiographs.
-        tokenizer: Of the encoder.
-        autoencoder: That made them; draws the pictures.
-    """
-
-    def __init__(
-        self,
-        net: Denoising,
-        settings: DenoiserSettings,
-        data: TrainingData,
-        latents: LatentCache,
-        tokenizer: PreTrainedTokenizerFast,
-        autoencoder: CxrAutoencoder,
-    ) -> None:
-        self.nets: Sequence[nn.Module] = [net]
-        self.settings, self.data, self.cache = settings, data, latents
-        self.tokenizer, self.autoencoder = tokenizer, autoencoder
-        self.words = Words.of(data.conditions, tokenizer)
-        self.n_train = len(data.train)
-        self.device = next(net.parameters()).device
-        self.seen = data.validation[list(chosen(len(data.validation), settings.validate_most))]
+    def times(self, share: Share) -> Tensor:
+        """As the settings spread them."""
+        return share.times(self.settings.time_mean, self.settings.time_deviation)
 
     def losses(self, nets: Sequence[nn.Module], share: Share) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
         """The error of the velocity."""
@@ -201,22 +179,9 @@ class DenoiserStage:
         indices = self.data.train[share.indices]
         latents = self.cache.latents(indices, share.uniform((), "variant"))
         ids, attributes = self.words.drawn(indices, share.uniform((DRAWS,), "words"), settings.dropout)
-        times = share.times(settings.time_mean, settings.time_deviation)
-        loss = nets[0](*self._moved(latents, share.normal(self.cache.shape), times, ids, attributes)).mean()
+        times = self.times(share)
+        loss = nets[0](*self.moved(latents, share.normal(self.cache.shape), times, ids, attributes)).mean()
         yield loss, {"loss": loss}
-
-    def validate(self, net: Denoising) -> Mapping[str, float]:
-        """The same error with fixed noise and times and nothing left out."""
-        share = Share.all_of(self.settings.seed, len(self.seen))
-        noise = share.normal(self.cache.shape)
-        times = share.times(self.settings.time_mean, self.settings.time_deviation)
-        errors = []
-        for first in range(0, len(share), _BATCH):
-            part = slice(first, first + _BATCH)
-            told = self.words.first(self.seen[part])
-            latents = self.cache.latents(self.seen[part])
-            errors.append(net(*self._moved(latents, noise[part], times[part], *told)).float().cpu())
-        return {"loss": float(torch.cat(errors).mean())}
 
     def picture(self, net: Denoising) -> NDArray[np.uint8]:
         """Samples of fixed prompts and seeds; above them the validation radiographs that the prompts are of."""
@@ -234,9 +199,6 @@ class DenoiserStage:
         asked = list(self.settings.prompts) or [self.data.conditions[index][0] for index in indices]
         made = torch.from_numpy(pipeline(asked).images)[:, None] * 2 - 1
         return rows_of(made) if self.settings.prompts else rows_of(self.data.pixels.images(indices), made)
-
-    def _moved(self, *tensors: Tensor) -> list[Tensor]:
-        return [tensor.to(self.device) for tensor in tensors]
 
 
 def _loaded(out: Path, run: Run) -> Denoising:
