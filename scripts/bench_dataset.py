@@ -18,8 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -31,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from bench_drr import machine
 from bench_drr_peers.tables import replace_section
+from bench_drr_peers.tasks import run_task
 
 from synth.core.record import Record, Sample
 from synth.core.seeds import sample_generator
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
     from synth.dataset.request import Request
 
-HERE = Path(__file__).resolve().parent
 SLEEP_S = 0.05
 SLEEPERS = 400
 EVERY_S = 0.5
@@ -118,7 +116,7 @@ def overhead_table(options: argparse.Namespace) -> str:
     head = ["a sample, ms", "of 50 ms", "picture's file, ms", "without it, of 50 ms", "start and end, s"]
     lines = [f"| workers | {' | '.join(head)} |", "|---" * (1 + len(head)) + "|"]
     for workers in (1, 2):
-        row = run_task("sleep", options, "--workers", workers)
+        row = task("sleep", options, "--workers", workers)
         cells = [f"{1000 * row['each_s']:.2f}", f"{row['each_s'] / SLEEP_S:.1%}", f"{1000 * row['file_s']:.2f}"]
         cells += [f"{(row['each_s'] - row['file_s']) / SLEEP_S:.1%}", f"{row['rest_s']:.1f}"]
         lines.append(f"| {workers} | {' | '.join(cells)} |")
@@ -133,7 +131,7 @@ def workers_table(options: argparse.Namespace) -> str:
         "2, which share the threads": (2, cores),
     }
     found = {
-        name: run_task("phantoms", options, "--workers", workers, SYNTH_THREADS=str(threads))
+        name: task("phantoms", options, "--workers", workers, SYNTH_THREADS=str(threads))
         for name, (workers, threads) in runs.items()
     }
     first = found["1, of one thread"]["making_s"]
@@ -151,24 +149,15 @@ def memory_table(options: argparse.Namespace) -> str:
     head = ["at 10 %", "at 50 %", "at 100 %", "at its end", "worker at 10 %", "worker at 100 %"]
     lines = [f"| | s | samples/s | {' | '.join(head)} |", "|---|---|---|" + "---|" * len(head)]
     for pack in PACKS:
-        row = run_task("many", options, "--workers", 2, "--count", options.samples, "--pack", pack)
+        row = task("many", options, "--workers", 2, "--count", options.samples, "--pack", pack)
         cells = [f"{row[name]:.0f}" for name in head]
         lines.append(f"| {pack} | {row['seconds']:.0f} | {row['rate']:.0f} | {' | '.join(cells)} |")
     return "\n".join([f"### Memory of a run of {options.samples:,} samples by two workers, MB\n", *lines])
 
 
-def run_task(task: str, options: argparse.Namespace, *arguments: object, **environment: str) -> dict[str, Any]:
+def task(name: str, options: argparse.Namespace, *arguments: object, **environment: str) -> dict[str, Any]:
     """The result of one task, in a process of its own."""
-    paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, __file__, "--task", task, "--cases", str(options.cases), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": paths} | environment,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return run_task(__file__, name, "--cases", options.cases, *arguments, **environment)
 
 
 def sleep(options: argparse.Namespace) -> dict[str, Any]:

@@ -18,8 +18,6 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -29,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench_drr import machine
 from bench_drr_peers.tables import replace_section
+from bench_drr_peers.tasks import run_task
 from make_training_set import VIEWS, duration, training_job
 
 from synth.anatomy.patient import Patient
@@ -45,7 +44,6 @@ from synth.drr.projector import Projector
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HERE = Path(__file__).resolve().parent
 SIZES = {"256×256×192 at 1.5 mm": ((192, 256, 256), 1.5), "128×128×128 at 3 mm": ((128, 128, 128), 3.0)}
 WHOLE = 50_000
 PARTS = {
@@ -94,8 +92,8 @@ def parse_arguments() -> argparse.Namespace:
 def report(options: argparse.Namespace) -> str:
     """The section."""
     load = os.getloadavg()[0]
-    bodies = {size: run_task("body", options, "--size", size) for size in SIZES}
-    whole, split = run_task("training-set", options), run_task("split", options, SYNTH_THREADS="1")
+    bodies = {size: task("body", options, "--size", size) for size in SIZES}
+    whole, split = task("training-set", options), task("split", options, SYNTH_THREADS="1")
     arguments = f"--repeat {options.repeat} --bodies {options.bodies} --each {options.each} --views {options.views}"
     hours = WHOLE * whole["seconds"] / whole["radiographs"] / 3600
     return "\n\n".join(
@@ -118,20 +116,11 @@ def report(options: argparse.Namespace) -> str:
     )
 
 
-def run_task(task: str, options: argparse.Namespace, *arguments: str, **environment: str) -> dict[str, Any]:
+def task(name: str, options: argparse.Namespace, *arguments: str, **environment: str) -> dict[str, Any]:
     """The result of one task, in a process of its own."""
     names = ("repeat", "bodies", "each", "views", "device", "workers")
-    given = [text for name in names for text in (f"--{name}", str(getattr(options, name)))]
-    paths = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, __file__, "--task", task, *given, *arguments],
-        env=os.environ | {"PYTHONPATH": paths} | environment,
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    given = [text for option in names for text in (f"--{option}", str(getattr(options, option)))]
+    return run_task(__file__, name, *given, *arguments, **environment)
 
 
 def body(options: argparse.Namespace) -> dict[str, Any]:

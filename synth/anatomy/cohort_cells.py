@@ -14,7 +14,6 @@ from synth.core.record import CHEXPERT_FINDINGS
 __all__ = [
     "Label",
     "age_of",
-    "column_key",
     "label_of",
     "labels_of",
     "listed_findings",
@@ -50,12 +49,6 @@ _RACES = (
 )
 
 
-def column_key(name: str) -> str:
-    """A column's name without case, blanks and punctuation: "Frontal/Lateral" is "frontallateral"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-@lru_cache(4096)
 def sex_of(cell: str) -> str | None:
     """Female, male or unknown, in one letter."""
     return _SEXES.get(cell.strip().lower())

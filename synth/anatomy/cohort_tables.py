@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import json
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
-from synth.anatomy.cohort_cells import column_key
 from synth.core.errors import InputError
 from synth.core.record import CHEXPERT_FINDINGS
+from synth.core.tables import column_key, is_json_lines, json_object, opened_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import TextIO
 
 __all__ = ["AGE", "FINDING", "RACE", "SEX", "VIEW", "Table", "open_table", "table_names"]
 
@@ -60,8 +58,8 @@ class Table:
         Raises:
             InputError: The file cannot be read.
         """
-        with _opened(self.path) as file:
-            if _is_json(self.path):
+        with opened_table(self.path) as file:
+            if is_json_lines(self.path):
                 yield from _json_rows(self.path, file, self.columns)
                 return
             width = 1 + max(self.columns.values(), default=-1)
@@ -78,8 +76,8 @@ def open_table(path: Path) -> Table:
     Raises:
         InputError: The file cannot be read, or two columns have one name.
     """
-    with _opened(path) as file:
-        header = list(_object(path, 1, file.readline())) if _is_json(path) else next(csv.reader(file), [])
+    with opened_table(path) as file:
+        header = list(json_object(path, 1, file.readline())) if is_json_lines(path) else next(csv.reader(file), [])
     columns: dict[str, int] = {}
     for place, name in enumerate(header):
         key = column_key(name)
@@ -95,39 +93,12 @@ def table_names(tables: Sequence[Table]) -> str:
     return ", ".join(table.path.name for table in tables)
 
 
-def _is_json(path: Path) -> bool:
-    return path.name.removesuffix(".gz").endswith((".json", ".jsonl"))
-
-
 def _json_rows(path: Path, file: TextIO, columns: Mapping[str, int]) -> Iterator[Sequence[str]]:
     for number, line in enumerate(file, 1):
         if line.strip():
             row = [""] * (1 + max(columns.values(), default=-1))
-            for name, value in _object(path, number, line).items():
+            for name, value in json_object(path, number, line).items():
                 place = columns.get(column_key(name))
                 if place is not None and value is not None and value == value:  # NaN, too, is nothing
                     row[place] = str(value)
             yield row
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, object]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path.name}: line {number} is not a JSON object; give JSON Lines or CSV")
-    return found
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """A text file, gunzipped by its ending; what is wrong with it becomes an InputError."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            yield cast("TextIO", file)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, csv.Error) as error:
-        raise InputError(f"{path.name}: cannot be read as CSV ({error})") from None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE_COLUMNS",
+    "BEAM_COLUMNS",
     "REJECTED_COLUMNS",
     "columns",
     "judged_cells",
@@ -44,7 +45,8 @@ REJECTED_COLUMNS = ("file_name", "index", "case", "attempt", *_RECORD, "checks",
 """The columns of rejected.csv."""
 
 _JOB_LAST = ("shard", "case", "attempt", "gate", "verdicts")
-_GEOMETRY_FIRST = ("source_detector_mm", "source_isocentre_mm", "primary_angle_deg", "secondary_angle_deg", "kvp")
+BEAM_COLUMNS = ("source_detector_mm", "source_isocentre_mm", "primary_angle_deg", "secondary_angle_deg", "kvp")
+"""Those of the geometry that come first."""
 
 
 def metadata_row(file_name: str, sample: Sample | ScanSample) -> dict[str, str]:
@@ -92,7 +94,7 @@ def rejected_row(file_name: str, case: str, refusal: Refusal) -> dict[str, str]:
 def columns(keys: Iterable[str]) -> list[str]:
     """The columns of a table whose rows have these keys: base columns, the beam's, others by name, the job's."""
     others = set(keys) - set(BASE_COLUMNS)
-    known = [key for key in _GEOMETRY_FIRST if key in others]
+    known = [key for key in BEAM_COLUMNS if key in others]
     last = [key for key in _JOB_LAST if key in others]
     return [*BASE_COLUMNS, *known, *sorted(others - {*known, *last}), *last]
 

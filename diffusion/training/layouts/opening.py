@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synth.core.errors import InputError
+from synth.core.tables import column_key
 from synth.diffusion.training.layouts.examples import Entry, LayoutExamples
 from synth.diffusion.training.layouts.files import PictureFiles
 from synth.diffusion.training.layouts.saved import is_saved, saved_entries
-from synth.diffusion.training.layouts.tables import IMAGE, column_key, first, joined_rows
+from synth.diffusion.training.layouts.tables import IMAGE, first, joined_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

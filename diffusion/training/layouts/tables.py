@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import json
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 from synth.core.errors import InputError
+from synth.core.tables import column_key, is_json_lines, json_object, opened_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["IMAGE", "PATIENT", "Row", "column_key", "first", "joined_rows", "patient_of", "row_of"]
+__all__ = ["IMAGE", "PATIENT", "Row", "first", "joined_rows", "patient_of", "row_of"]
 
 Row = dict[str, str]
 """Key of a column → cell, blanks cut off; cells that are empty or say "unknown" are left out."""
@@ -29,11 +28,6 @@ _NOTHING = re.compile(
     r"|nan|n/?a|none|null|unspecified|(race )?unknown.*|(patient )?(refused|declined).*|unable to obtain|other/unknown"
 )
 _FIELD_LIMIT = 10_000_000  # a report in a cell may be longer than csv's 131,072 characters
-
-
-def column_key(name: str) -> str:
-    """A column's name without case, blanks and punctuation: "Frontal/Lateral" is "frontallateral"."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def first(row: Mapping[str, str], keys: Sequence[str]) -> str:
@@ -105,24 +99,7 @@ def _ids(row: Mapping[str, str]) -> dict[str, str]:
 
 def _rows(path: Path) -> Iterator[Row]:
     csv.field_size_limit(_FIELD_LIMIT)
-    opener = gzip.open if path.suffix == ".gz" else open
-    lines = path.name.removesuffix(".gz").endswith((".json", ".jsonl"))
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            for row in _json_rows(path, cast("TextIO", file)) if lines else csv.DictReader(cast("TextIO", file)):
-                yield row_of(row)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, csv.Error) as error:
-        raise InputError(f"{path.name}: cannot be read as CSV ({error})") from error
-
-
-def _json_rows(path: Path, file: TextIO) -> Iterator[Mapping[str, object]]:
-    for number, line in enumerate(file, 1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise InputError(f"{path.name}: line {number} is not a JSON object; give JSON Lines or CSV")
-        yield row
+    with opened_table(path) as file:
+        lines = (json_object(path, number, line) for number, line in enumerate(file, 1))
+        for row in lines if is_json_lines(path) else csv.DictReader(file):
+            yield row_of(row)

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from synth.core.record import CHEXPERT_FINDINGS
+from synth.core.tables import column_key
 from synth.diffusion.text.conditions import Conditions, parse_prompt
-from synth.diffusion.training.layouts.tables import column_key, first
+from synth.diffusion.training.layouts.tables import first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

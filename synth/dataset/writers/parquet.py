@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synth.core.errors import InputError
 from synth.core.files import atomic_path
 from synth.core.record import Finding
-from synth.dataset.metadata import columns
+from synth.dataset.metadata import BEAM_COLUMNS, columns
 from synth.dataset.writers.shard import in_order, kind_of, objects_of, typed_row
 from synth.metrics.verdicts import Verdict
 
@@ -30,7 +30,6 @@ __all__ = ["write_parquet"]
 
 _ROWS_PER_GROUP = 100
 _BYTES_PER_GROUP = 1 << 26
-_BEAM = ("source_detector_mm", "source_isocentre_mm", "primary_angle_deg", "secondary_angle_deg", "kvp")
 _MARK = {"synthetic": "YES", "comment": "Synthetic images, not acquired from patients"}
 
 # A type is an Arrow type's name, or [type] for a list, or {field: type} for an object.
@@ -80,7 +79,7 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def _types(entries: Sequence[Entry]) -> dict[str, _Type]:
     """Column → type: those of every table whether known or not, so that the shards of a dataset agree."""
-    known = columns(chain(_BEAM, (key for entry in entries for key in entry.row)))
+    known = columns(chain(BEAM_COLUMNS, (key for entry in entries for key in entry.row)))
     files = sorted({_file_column(suffix) for entry in entries for suffix in entry.files})
     types = {column: _column_type(column) for column in known} | {"objects": _OBJECTS}
     return types | {name: _IMAGE if name == "image" else "binary" for name in files}
