@@ -5,10 +5,10 @@
     python scripts/train_cxr.py -o out/cxr --preset tiny --weights ''       # that all of it works, in minutes
     python scripts/train_cxr.py -o out/cxr --preset cpu-2h --dry-run        # what it will cost on this machine
 
-It draws phantoms and takes radiographs of them (data/, and of other bodies held-out/, which scripts/evaluate_cxr.py
-judges by), or takes those of --data; trains autoencoder, denoiser with report encoder, mask decoder and control branch,
-each for its minutes (scripts/cxr_training/presets.py has the tables); and puts the pipeline in half precision, with its
-card, where the package looks for it. Stopped at any moment, it goes on with --resume.
+It draws phantoms and takes radiographs of them, or takes those of --data; trains autoencoder, denoiser with report
+encoder, mask decoder and control branch, each for its minutes (scripts/cxr_training/presets.py has the tables); and
+puts the pipeline in half precision, with its card, where the package looks for it. At last it takes radiographs of
+other bodies, held-out/, which scripts/evaluate_cxr.py judges by. Stopped at any moment, it goes on with --resume.
 
     OUT/data/pa, …        radiographs, masks, reports     OUT/held-out/pa, …   of bodies that are never trained on
     OUT/run/              recipe, curves, samples, checkpoints, pipeline
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     if out.is_dir() and any(out.iterdir()) and not options.resume:
         raise InputError(f"{out}: is not empty; go on with --resume, or name a new folder")
     until = float("inf") if options.stop_after is None else started + 60 * options.stop_after
-    data = list(options.data or make_radiographs(options, until))
+    data = list(options.data or make_radiographs(options, "data", until))
     left = None if options.stop_after is None else (until - time.monotonic()) / 60
     if left is not None and left <= 0:
         raise InterruptedRun(f"{out}: stopped in time; give the same command again with --resume")
@@ -88,27 +88,29 @@ def run(options: argparse.Namespace) -> None:
     if made is None:
         raise InputError(f"{out}: the recipe trains no denoiser")
     publish(made, options, data)
+    if not options.data:
+        make_radiographs(options, "held-out", until)
 
 
-def make_radiographs(options: argparse.Namespace, until: float) -> list[Path]:
-    """Those to train on and those to judge by; the folders of the former."""
+def make_radiographs(options: argparse.Namespace, part: str, until: float) -> list[Path]:
+    """Those to train on ("data") or to judge by ("held-out"); their folders."""
     from cxr_training.presets import PRESETS
     from cxr_training.radiographs import folders, make
 
     preset = PRESETS[options.preset]
-    for part, films in (("data", preset.films), ("held-out", preset.held_out)):
-        make(
-            options.output,
-            part,
-            films,
-            size=preset.size,
-            voxel_mm=preset.voxel_mm,
-            seed=options.seed,
-            device=options.device,
-            workers=options.workers,
-            until=until,
-        )
-    return folders(options.output, "data", preset.films)
+    films = preset.films if part == "data" else preset.held_out
+    make(
+        options.output,
+        part,
+        films,
+        size=preset.size,
+        voxel_mm=preset.voxel_mm,
+        seed=options.seed,
+        device=options.device,
+        workers=options.workers,
+        until=until,
+    )
+    return folders(options.output, part, films)
 
 
 def recipe_of(options: argparse.Namespace, data: Sequence[Path]) -> Recipe:

@@ -134,6 +134,8 @@ class _Loop:
         prepared = run.accelerator.prepare(*stage.nets, *optimizers)
         self.nets, self.optimizers = prepared[: len(stage.nets)], prepared[len(stage.nets) :]
         self.trained = [plain(net) for net in self.nets]
+        if settings.compile:
+            self.nets = [torch.compile(net) for net in self.nets]
         self.step, self.seconds = 0, 0.0
         self.sums: dict[str, float] = {}
         self.means = [PowerMean(self.trained[0], width) for width in settings.ema]

@@ -36,6 +36,8 @@ class StageSettings(Strict):
         sample_every: Steps between pictures.
         save_every: Steps between checkpoints.
         validate_most: Validation examples that are used.
+        compile: Let torch fuse the network's operations (torch.compile; on a CPU it needs a C++ compiler). The first
+            step takes a minute or two; after that a CPU trains about 1.4 times as fast.
     """
 
     steps: int = Field(default=10_000, ge=1)
@@ -55,6 +57,7 @@ class StageSettings(Strict):
     sample_every: int = Field(default=2000, ge=1)
     save_every: int = Field(default=500, ge=1)
     validate_most: int = Field(default=256, ge=1)
+    compile: bool = False
 
     @model_validator(mode="after")
     def _whole_parts(self) -> StageSettings:

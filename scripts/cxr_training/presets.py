@@ -42,7 +42,7 @@ def _stage(minutes: float | None, steps: int, batch: int, lr: float, **more: Any
 
 
 # 10.4 million weights with 40 structures: 21 MB in half precision.
-_AUTOENCODER = {"latent_channels": 8, "stem": 4, "widths": [64, 128], "blocks": [2, 2]}
+_AUTOENCODER = {"latent_channels": 8, "stem": 4, "widths": [48, 128], "blocks": [1, 3]}
 _DENOISER = {"patch": 2, "width": 224, "depth": 8, "heads": 4}
 _TEXT = {"vocabulary": 1024, "width": 192, "depth": 2, "heads": 4}
 _MASKS = {"width": 64, "blocks": 2}
@@ -50,14 +50,14 @@ _VARIANTS = {"count": 4, "augment": {"shift": 0.03, "scale": 0.03, "contrast": 0
 
 _CPU = {
     #                        minutes  steps  batch   lr
-    "autoencoder": _stage(        20, 40_000,   32, 1e-3, model=_AUTOENCODER, critic=0.1, critic_from=0.7),
-    "denoiser":    _stage(        60, 90_000,   64, 1e-3, model=_DENOISER, text=_TEXT, latents=_VARIANTS),
-    "masks":       _stage(        10, 20_000,   32, 1e-3, model=_MASKS),
-    "control":     _stage(        10, 20_000,   32, 5e-4, depth=1),
+    "autoencoder": _stage(        15, 40_000,    8, 1e-3, model=_AUTOENCODER, critic=0.1, critic_from=0.75),
+    "denoiser":    _stage(        65, 90_000,   32, 1e-3, model=_DENOISER, text=_TEXT, compile=True),
+    "masks":       _stage(         8, 20_000,   16, 1e-3, model=_MASKS),
+    "control":     _stage(         8, 20_000,   16, 5e-4, depth=1),
 }  # fmt: skip
 _GPU = {
     "autoencoder": _stage(         6, 40_000,   64, 1e-3, model=_AUTOENCODER, critic=0.1, critic_from=0.7),
-    "denoiser":    _stage(        18, 60_000,  256, 1e-3, model=_DENOISER, text=_TEXT, latents=_VARIANTS),
+    "denoiser":    _stage(        18, 60_000,  256, 1e-3, model=_DENOISER, text=_TEXT, latents=_VARIANTS, compile=True),
     "masks":       _stage(         3, 10_000,   64, 1e-3, model=_MASKS),
     "control":     _stage(         4, 10_000,  128, 5e-4, depth=1),
 }  # fmt: skip

@@ -124,7 +124,7 @@ def test_words_that_nobody_taught_are_spelled_out() -> None:
     assert ids.shape == (3, LENGTH)
     assert tokenizer.decode(ids[0], skip_special_tokens=True).strip() == "zebra stripes, ünïcode"
     encoder = ReportEncoder(vocabulary=400, width=16, depth=1, heads=2)
-    assert encoder(ids).shape == (3, *encoder.shape)
+    assert encoder(ids).shape == (3, encoder.config.summary, 16)
 
 
 def test_adapters_load_and_save(tmp_path: Path) -> None:

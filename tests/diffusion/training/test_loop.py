@@ -106,6 +106,25 @@ def test_a_batch_in_parts_gives_nearly_the_same_weights(data: TrainingData, tmp_
         torch.testing.assert_close(second[name], first[name], rtol=1e-3, atol=1e-5, msg=name)
 
 
+def test_a_compiled_network_learns_nearly_the_same(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_autoencoder(AUTOENCODER, data, tmp_path / "plain", run())
+    compiled: list[torch.nn.Module] = []
+
+    def traced(net: torch.nn.Module) -> torch.nn.Module:
+        compiled.append(net)
+        return real(net, backend="aot_eager")  # all but the C++ compiler
+
+    real: Any = torch.compile
+    monkeypatch.setattr(torch, "compile", traced)
+    train_autoencoder(AUTOENCODER.model_copy(update={"compile": True}), data, tmp_path / "fused", run())
+    assert compiled
+    first, second = weights(tmp_path / "plain"), weights(tmp_path / "fused")
+    for name in first:
+        torch.testing.assert_close(second[name], first[name], rtol=1e-3, atol=1e-5, msg=name)
+
+
 def test_two_processes_give_nearly_the_weights_of_one(data: TrainingData, tmp_path: Path) -> None:
     train_autoencoder(AUTOENCODER, data, tmp_path / "one", run())
     script = tmp_path / "two.py"

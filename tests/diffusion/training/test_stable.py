@@ -267,11 +267,7 @@ def test_zero_terminal_pipelines_draw(models: Callable[..., Path], data: Trainin
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_lora_saves_an_adapter(
-    text: bool, models: Callable[..., Path], data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # transformers may ask for a newer peft than there is, though this one's layers serve.
-    monkeypatch.setattr("transformers.integrations.peft.MIN_PEFT_VERSION", "0.18.0")
+def test_lora_saves_an_adapter(text: bool, models: Callable[..., Path], data: TrainingData, tmp_path: Path) -> None:
     settings = SHORT.model_copy(update={"method": "lora", "text_encoder": text, "rank": 3, "lr": 1e-2})
     made = train_stable(str(models()), settings, data, tmp_path / "out", run())
     stored = load_file(made / "pytorch_lora_weights.safetensors")
