@@ -15,17 +15,35 @@ from synth.diffusion.model_folder import find_model, lora_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
+
     from synth.diffusion.cxr.generate import CxrModel
     from synth.diffusion.model_folder import ModelFolder
 
-__all__ = ["Attention", "Precision", "choose_device", "choose_precision", "load_model", "model_digest"]
+__all__ = [
+    "BACKENDS",
+    "PROMPTS",
+    "Attention",
+    "Precision",
+    "Recent",
+    "as_input_errors",
+    "choose_device",
+    "choose_precision",
+    "load_model",
+    "model_digest",
+    "quiet",
+    "settle",
+]
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["sdpa", "xformers", "flash"]
 
-_BACKENDS = {"sdpa": "native", "xformers": "xformers", "flash": "_native_flash"}
+BACKENDS = {"sdpa": "native", "xformers": "xformers", "flash": "_native_flash"}
+"""What diffusers calls the ways to compute attention."""
+PROMPTS = 2048
+"""Embeddings that are kept, 50 to 300 kB each."""
 _BF16_CPU = ("avx512_bf16", "amx_bf16")
-_PROMPTS = 2048  # embeddings that are kept, 50 to 300 kB each
+_ALIGNED = 64  # bytes, as torch's own memory
 
 
 def load_model(
@@ -58,12 +76,12 @@ def load_model(
     precision = choose_precision(dtype, place)
     if attention == "xformers" and place == "cpu":
         raise InputError("--attention xformers: needs a GPU; on a CPU use sdpa")
-    with _as_input_errors(folder.path), _quiet():
+    with as_input_errors(folder.path), quiet():
         pipe = _pipeline(folder)
     if adapter is not None:
-        with _as_input_errors(adapter), _quiet():
+        with as_input_errors(adapter), quiet():
             _add(pipe, folder, adapter, lora_scale)
-    with _quiet():
+    with quiet():
         _settle(pipe, place, precision)
         _choose_attention(pipe, folder, attention)
     if compiled:
@@ -130,7 +148,7 @@ def _cpu_has_bf16() -> bool:
 
 
 @contextmanager
-def _as_input_errors(path: Path) -> Iterator[None]:
+def as_input_errors(path: Path) -> Iterator[None]:
     """The libraries raise anything at what they cannot read."""
     try:
         yield
@@ -139,6 +157,18 @@ def _as_input_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:240]
         raise InputError(f"{path}: cannot load the model ({reason})") from error
+
+
+def settle(part: torch.nn.Module, device: str, dtype: torch.dtype) -> None:
+    """Brings a network to the device, to be asked and not trained.
+
+    Weights that lie in memory as they do in their file, at any multiple of 8 bytes, are moved: products of matrices
+    round otherwise there, and the same weights would make other volumes once they are saved anew.
+    """
+    part.eval().requires_grad_(False).to(device, dtype)
+    for weights in (*part.parameters(), *part.buffers()):
+        if weights.data_ptr() % _ALIGNED:
+            weights.data = weights.data.clone()
 
 
 def _pipeline(folder: ModelFolder) -> Any:
@@ -184,7 +214,7 @@ def _settle(pipe: Any, device: str, precision: str) -> None:
         if not isinstance(part, torch.nn.Module):
             continue
         last = name in ("vae", "mask_decoder")
-        part.eval().requires_grad_(False).to(device, torch.float32 if last else getattr(torch, precision))
+        settle(part, device, torch.float32 if last else getattr(torch, precision))
         if device != "cpu" and (last or name == "unet"):
             part.to(memory_format=torch.channels_last)
 
@@ -198,7 +228,7 @@ def _choose_attention(pipe: Any, folder: ModelFolder, attention: Attention) -> N
     try:
         if folder.kind == "own":
             for part in filter(None, (pipe.transformer, pipe.text_encoder, pipe.control)):
-                part.set_attention_backend(_BACKENDS[attention])
+                part.set_attention_backend(BACKENDS[attention])
         elif attention == "xformers":
             pipe.unet.enable_xformers_memory_efficient_attention()
     except (ImportError, RuntimeError, ValueError) as error:
@@ -210,15 +240,15 @@ def _wrapped(pipe: Any, folder: ModelFolder, digest: str, attention: Attention) 
     if folder.kind == "own":
         from synth.diffusion.cxr.own_model import OwnModel
 
-        pipe.text_cache = _Recent(_PROMPTS)
+        pipe.text_cache = Recent(PROMPTS)
         return OwnModel(pipe, digest)
     from synth.diffusion.stable import StableModel
 
-    return StableModel(pipe, digest, _Recent(_PROMPTS), flash=attention == "flash")
+    return StableModel(pipe, digest, Recent(PROMPTS), flash=attention == "flash")
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The libraries' bars and advice, which are not for users of a command."""
     import diffusers
     import transformers
@@ -235,7 +265,7 @@ def _quiet() -> Iterator[None]:
             library.utils.logging.enable_progress_bar()
 
 
-class _Recent(OrderedDict[str, Any]):
+class Recent(OrderedDict[str, Any]):
     """A mapping that forgets what was put in first."""
 
     def __init__(self, size: int) -> None:

@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["LORA_FILE", "ModelFolder", "find_model", "lora_file"]
 
 Kind = Literal["own", "stable"]
+Family = Literal["cxr", "ct"]
+"""What a model makes."""
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """What diffusers calls the weights of an adapter."""
 
 _DEFAULT = Path(__file__).parent / "weights" / "cxr"
-_KINDS: Mapping[str, Kind] = {"CxrPipeline": "own", "StableDiffusionPipeline": "stable"}
+_KINDS: Mapping[Family, Mapping[str, Kind]] = {
+    "cxr": {"CxrPipeline": "own", "StableDiffusionPipeline": "stable"},
+    "ct": {"CtPipeline": "own"},
+}
 _LIBRARIES = ("diffusers", "transformers", "synth.diffusion")
 _UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # a checker of photographs sees nothing in X-rays
 _WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
@@ -42,7 +47,7 @@ class ModelFolder:
 
     Attributes:
         path: The folder.
-        kind: "own" for CxrPipeline, "stable" for StableDiffusionPipeline.
+        kind: "own" for CxrPipeline and CtPipeline, "stable" for StableDiffusionPipeline.
         parts: Names of its parts, each a sub-folder.
         variant: Of the names of its weights, "fp16" or None.
     """
@@ -63,24 +68,25 @@ class ModelFolder:
             yield from (path for path in found if path.suffix != ".safetensors" or _is_of(path, self.variant))
 
 
-def find_model(name: str) -> ModelFolder:
+def find_model(name: str, family: Family = "cxr") -> ModelFolder:
     """The folder of a model, checked.
 
     Args:
         name: "default" for the model that comes with the package, a folder, or an id of the Hugging Face Hub
             ("owner/name"), which is taken from the cache of this machine where it is there.
+        family: What it is to make.
 
     Raises:
         InputError: It is not there, of an unknown kind, without its weights, or has them only as pickles; the message
             has the command that converts those.
     """
-    place = _place(name)
+    place = _place(name, family)
     if isinstance(place, Path):
-        return _checked(place)
+        return _checked(place, family)
     try:
-        return _checked(_from_hub(name, offline=True))
+        return _checked(_from_hub(name, offline=True), family)
     except InputError:  # not cached, or not all of it
-        return _checked(_from_hub(name, offline=False))
+        return _checked(_from_hub(name, offline=False), family)
 
 
 def lora_file(folder: Path) -> Path:
@@ -100,11 +106,11 @@ def lora_file(folder: Path) -> Path:
     raise InputError(f"{folder}: no LoRA adapter there (no {LORA_FILE})")
 
 
-def _checked(path: Path) -> ModelFolder:
+def _checked(path: Path, family: Family) -> ModelFolder:
     index = _index(path)
-    kind = _KINDS.get(str(index.get("_class_name")))
+    kind = _KINDS[family].get(str(index.get("_class_name")))
     if kind is None:
-        known = " and ".join(_KINDS)
+        known = " and ".join(_KINDS[family])
         raise InputError(f"{path}: holds a {index.get('_class_name')!r}; {known} can be loaded")
     parts = tuple(sorted(_parts(path, index)))
     weighty = [path / part for part in parts if part not in _WITHOUT_WEIGHTS]
@@ -116,15 +122,16 @@ def _checked(path: Path) -> ModelFolder:
     return ModelFolder(path, kind, parts, next(iter(variants), None))
 
 
-def _place(name: str) -> Path | None:
+def _place(name: str, family: Family) -> Path | None:
     """The folder on this machine; None for an id of the Hub."""
     if name == "default":
-        if not (_DEFAULT / "model_index.json").is_file():
+        default = _DEFAULT if family == "cxr" else _DEFAULT.with_name(family)
+        if not (default / "model_index.json").is_file():
             raise InputError(
                 "model default: this installation has no weights of its own; give --model FOLDER or a Hub id, or train "
-                "one: synth train cxr RECIPE -o FOLDER"
+                f"one: synth train {family} RECIPE -o FOLDER"
             )
-        return _DEFAULT
+        return default
     path = Path(name).expanduser()
     if path.is_dir():
         return path
@@ -161,7 +168,7 @@ def _index(path: Path) -> dict[str, Any]:
 
 def _parts(path: Path, index: Mapping[str, Any]) -> Iterator[str]:
     for name, of in index.items():
-        if name.startswith("_") or name in _UNUSED or not isinstance(of, list) or of[:1] in ([], [None]):
+        if name.startswith("_") or name in _UNUSED or not isinstance(of, list) or not of or not isinstance(of[0], str):
             continue
         if not any(of[0] == library or str(of[0]).startswith(f"{library}.") for library in _LIBRARIES):
             raise InputError(f"{path}: its part {name} is a class of {of[0]!r}, which is not loaded from model folders")

@@ -8,10 +8,12 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from synth.diffusion.cxr.transformer import Block, CxrTransformer
+from synth.diffusion.trunk import Block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from synth.diffusion.cxr.transformer import CxrTransformer
 
 __all__ = ["ControlBranch"]
 

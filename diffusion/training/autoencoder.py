@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from synth.diffusion.training.loop import Run
     from synth.diffusion.training.order import Share
 
-__all__ = ["AutoencoderModel", "AutoencoderSettings", "AutoencoderStage", "train_autoencoder"]
+__all__ = ["AutoencoderModel", "AutoencoderSettings", "AutoencoderStage", "frozen_features", "train_autoencoder"]
 
 _SHOWN = 8  # radiographs in a picture
 _FOR_SCALE = 2048  # training examples whose latents are measured
@@ -125,7 +125,7 @@ class AutoencoderStage:
             self.critic = PatchCritic().to(device, memory_format=torch.channels_last) if settings.critic else None
         self.nets: Sequence[nn.Module] = [_Coding(self.net), *([self.critic] if self.critic else [])]
         self.n_train = len(data.train)
-        self.features = _features(settings.features, device)
+        self.features = frozen_features(settings.features, device)
         self.seen = data.validation[list(chosen(len(data.validation), settings.validate_most))]
 
     def losses(self, nets: Sequence[nn.Module], share: Share) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
@@ -223,7 +223,12 @@ def _spread(net: CxrAutoencoder, data: TrainingData, device: torch.device) -> tu
     return float(every.std()), float(every.mean())
 
 
-def _features(path: str, device: torch.device) -> nn.Module | None:
+def frozen_features(path: str, device: torch.device) -> nn.Module | None:
+    """The network of a TorchScript file, which is not trained; None for "".
+
+    Raises:
+        InputError: It is no such file.
+    """
     if not path:
         return None
     try:

@@ -64,7 +64,8 @@ def load_model(kind: type[Model], folder: Path, run: Run | None = None) -> Model
     loaded: Any = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)  # type: ignore[attr-defined]
     loaded.register_to_config(_name_or_path="")  # where it lay is nobody's business
     device = "cpu" if run is None else run.accelerator.device
-    model: Model = loaded.to(device, memory_format=torch.channels_last).eval()
+    flat = all(value.ndim < 5 for value in loaded.parameters())  # of volumes there is no such layout
+    model: Model = (loaded.to(device, memory_format=torch.channels_last) if flat else loaded.to(device)).eval()
     return model
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from synth.diffusion.training.recipe import Recipe
     from synth.diffusion.training.settings import StageSettings
 
-__all__ = ["StageCost", "rehearse"]
+__all__ = ["StageCost", "rehearse", "stage_cost"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def rehearse(recipe: Recipe) -> Iterator[StageCost]:
             settings = recipe.stage(name)
             if settings is not None and (names or name not in ("masks", "control")):
                 stage: Stage = getattr(rehearsal, name)()
-                yield _cost(name, stage, settings, run, Path(folder) / name)
+                yield stage_cost(name, stage, settings, run, Path(folder) / name)
 
 
 class _Rehearsal:
@@ -163,7 +163,8 @@ class _Rehearsal:
         return LatentCache.open(self._autoencoder, self.data, Variants())
 
 
-def _cost(name: str, stage: Stage, settings: StageSettings, run: Run, out: Path) -> StageCost:
+def stage_cost(name: str, stage: Stage, settings: StageSettings, run: Run, out: Path) -> StageCost:
+    """The cost of one stage."""
     count = sum(value.numel() for net in stage.nets for value in net.parameters() if value.requires_grad)
     took = seconds_a_step(stage, settings, run, out)
     if run.accelerator.device.type == "cuda":

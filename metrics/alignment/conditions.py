@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FINDING", "SIDE", "Agreement", "ConditionReader", "agreement_table", "stated_conditions"]
+__all__ = ["FINDING", "SIDE", "Agreement", "ConditionReader", "agreement_table", "asked_of", "stated_conditions"]
 
 FINDING, SIDE = "finding:", "side:"
 """Beginnings of attributes: "finding:Edema" has the values "yes" and "no", "side:Pleural Effusion" those of
@@ -28,7 +28,10 @@ _FEW = 30
 
 @runtime_checkable
 class ConditionReader(Protocol):
-    """A classifier that reads attributes of images. Any object with these members can be used."""
+    """A classifier that reads attributes of images. Any object with these members can be used.
+
+    One that has `views` besides, a tuple such as ("PA", "AP"), is asked of images of other views nothing.
+    """
 
     @property
     def name(self) -> str:
@@ -106,6 +109,37 @@ def stated_conditions(
     return found
 
 
+def asked_of(reader: ConditionReader, rows: Sequence[Mapping[str, str]]) -> list[dict[str, str | None]]:
+    """What the rows of a table state that a reader can be asked; as `stated_conditions`.
+
+    Nothing of images whose view is stated and none of the reader's `views`, where it has any, and nothing that the
+    table has no column for.
+
+    Raises:
+        InputError: The table has no column for anything that it reads.
+    """
+    found: list[dict[str, str | None]] = [{} for _ in rows]
+    reasons = []
+    for attribute, values in reader.attributes.items():
+        try:
+            stated = stated_conditions(rows, {attribute: values})
+        except InputError as error:
+            reasons.append(error)
+            stated = [{attribute: None} for _ in rows]
+        for row, one in zip(found, stated, strict=True):
+            row.update(one)
+    if reasons and len(reasons) == len(reader.attributes):
+        raise reasons[0]
+    views = getattr(reader, "views", ())
+    return [row if _reads(views, cells) else dict.fromkeys(row) for row, cells in zip(found, rows, strict=True)]
+
+
+def _reads(views: Sequence[str], row: Mapping[str, str]) -> bool:
+    column = subgroups.column_named(list(row), "view")
+    view = row[column].strip().upper() if column else ""
+    return not views or not view or view in views
+
+
 def agreement_table(
     stated: Sequence[Mapping[str, str | None]],
     read: Mapping[str, NDArray[np.float64]],
@@ -162,15 +196,15 @@ def _kappa(wanted: NDArray[np.intp], given: NDArray[np.intp]) -> float | None:
 
 
 def _side(cell: str, finding: str) -> str | None:
-    """The laterality of a finding in a cell of findings as JSON."""
+    """The laterality of a finding in a cell of findings as JSON; of several of that name that of all together."""
     try:
         findings = json.loads(cell)
     except ValueError:
         return None
     if not isinstance(findings, list):
         return None
-    for one in findings:
-        if isinstance(one, dict) and str(one.get("name", "")).lower() == finding.lower():
-            side = one.get("laterality")
-            return str(side) if side else None
-    return None
+    listed = [one for one in findings if isinstance(one, dict) and str(one.get("name", "")).lower() == finding.lower()]
+    sides = {str(one.get("laterality") or "") for one in listed}
+    if not sides or "" in sides:
+        return None
+    return sides.pop() if len(sides) == 1 else "bilateral"

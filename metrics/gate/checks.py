@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from synth.core.errors import InputError
 from synth.metrics.gate import fitted as fitted_checks
 from synth.metrics.gate.result import ImageVerdict
+from synth.metrics.gate.volumes import volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -140,5 +141,6 @@ CHECKS: Mapping[str, Check] = {
     "anatomy": fitted_checks.anatomy,
     "organs": fitted_checks.organs,
     "condition": fitted_checks.condition,
+    "volume": volumes,
 }
 """Name, as a field of `SampleRules` → check; each gives at least one verdict for every image it can judge."""

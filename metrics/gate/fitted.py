@@ -85,14 +85,12 @@ def organs(subjects: Subjects) -> Iterator[ImageVerdict]:
 
 def condition(subjects: Subjects) -> Iterator[ImageVerdict]:
     """Images that do not show what their table says; none without a reader."""
-    from synth.metrics.alignment.conditions import stated_conditions
+    from synth.metrics.alignment.conditions import asked_of
 
     reader = subjects.reader
     if reader is None:
         return
-    stated = dict(
-        zip(subjects.generated.names, stated_conditions(subjects.generated.rows, reader.attributes), strict=True)
-    )
+    stated = dict(zip(subjects.generated.names, asked_of(reader, subjects.generated.rows), strict=True))
     for images in _batches(subjects.generated):
         read = reader.read([pixels for _, pixels in images])
         for row, (name, _) in enumerate(images):

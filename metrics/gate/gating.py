@@ -21,6 +21,7 @@ from synth.metrics.gate.policy import Policy
 from synth.metrics.gate.result import GateResult, ScoreVerdict
 from synth.metrics.images.sets import ImageSet
 from synth.metrics.memorisation.sets import memorisation_of_sets
+from synth.metrics.readers.phantoms import find_reader
 from synth.metrics.scoring.inputs import Extraction, open_pair
 from synth.metrics.scoring.scores import score
 
@@ -75,7 +76,7 @@ def gate(
             towards it.
         generated_masks: See `images.masks.Masks`.
         reference_masks: Those of the reference.
-        reader: Reads conditions in 2D images, which are held against the generated set's table.
+        reader: Reads conditions in 2D images, which are held against the generated set's table; default: the policy's.
         seed: Of permutations and splits.
         cache: See `extractors.run.features`.
         workers: Threads that decode.
@@ -86,6 +87,8 @@ def gate(
             policy's metrics cannot be computed.
     """
     policy = Policy() if policy is None else policy
+    if reader is None and policy.reader is not None and policy.samples.condition:
+        reader = find_reader(policy.reader)
     sources = (reference, generated), (reference_masks, generated_masks)
     real, fake = open_pair(*sources[0], *sources[1], policy.resize, "skip", reference_on_error="raise")
     with _kept(cache) as kept:

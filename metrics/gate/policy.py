@@ -47,6 +47,8 @@ class Policy:
         extractor: Whose features scores and checks are of: a name or a folder.
         window: How 16-bit 2D images come to 8 bits.
         resize: Size (h, w) to bring 2D images to, or one number; None leaves them.
+        reader: Reads in radiographs what their records say, for the check "condition": "phantoms" (the one that comes
+            with the package) or a folder (see `synth.metrics.readers.phantoms`); None for none.
         scores: Thresholds by metric. A file adds to the default ones, and takes one out by `null`.
         report: Metrics to compute beside them.
         samples: Checks of single images.
@@ -61,6 +63,7 @@ class Policy:
     extractor: str = "radiomics"
     window: Window = "full"
     resize: int | tuple[int, int] | None = None
+    reader: str | None = None
     scores: Mapping[str, Bound] = field(default_factory=lambda: DEFAULT_BOUNDS)
     report: tuple[str, ...] = ("frd", "kid")
     samples: SampleRules = field(default_factory=SampleRules)
@@ -78,6 +81,8 @@ class Policy:
             metric_names(self.report)
         known_keys(self.scores, list(METRICS), "scores")
         _check_size(self.resize)
+        if self.reader is not None and not (isinstance(self.reader, str) and self.reader):
+            raise InputError(f"reader must be phantoms or a folder, got {self.reader!r}")
         for name in ("least_accepted", "memorisation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be a share, 0 to 1, got {getattr(self, name)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synth.core.errors import InputError
+from synth.metrics.volumes.rules import VolumeRules
 
 __all__ = ["SampleRules"]
 
@@ -30,6 +31,7 @@ class SampleRules:
         anatomy: Refuse images whose masks are of unusual size or place, or miss a structure; a share. Needs masks.
         organs: Refuse CTs whose organs are missing or have not the HU that organs have. Needs label maps.
         condition: Refuse images that do not show what their table says; below this probability. Needs a reader.
+        volume: Which CTs to refuse whose HU, lobes, airways or vessels are not those of a chest, or that have seams.
     """
 
     unreadable: bool = True
@@ -41,6 +43,7 @@ class SampleRules:
     anatomy: float = 0.03
     organs: bool = True
     condition: float = 0.2
+    volume: VolumeRules = field(default_factory=VolumeRules)
 
     def __post_init__(self) -> None:
         for name in _SHARES:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from synth.metrics.pages.svg import Interval, bar_plot, interval_plot, scatter_plot
 from synth.metrics.pages.text_table import number
+from synth.metrics.readers.agreement import HEADS, agreement_rows
 from synth.metrics.scoring.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ def score_parts(card: Scorecard) -> list[str]:
     for column in dict.fromkeys(row.column for row in card.rows if row.column):
         rows = [row for row in card.rows if row.column == column]
         parts.append(f"<h2>By {escape(column)}</h2>" + _score_table(rows, column))
+    if card.conditions:
+        table = html_table(HEADS, agreement_rows(card.conditions), numeric=[2, 3, 4, 5])
+        parts.append(f"<h2>Conditions</h2>{table}")
     told = "; ".join(f"{key} {_in_words(value)}" for key, value in card.settings.items() if value is not None)
     parts.append(f"<h2>Settings</h2><p><small>{escape(told)}</small></p>")
     return parts

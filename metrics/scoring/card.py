@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from synth.core.errors import InputError
 from synth.metrics.pages.text_table import number, text_table
+from synth.metrics.readers.agreement import HEADS, agreement_rows
 from synth.metrics.scoring.meaning import meaning
 from synth.metrics.scoring.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from synth.metrics.alignment.conditions import Agreement
     from synth.metrics.score_value import Score
 
 __all__ = ["ALL", "Row", "Scorecard", "plain"]
@@ -76,6 +78,7 @@ class Scorecard:
         settings: What they were computed with.
         scatter: Points for the page's plot, "reference" and "generated" → (x, y) pairs.
         explanation: Ranked parts of the FRD, (name, part of the whole) pairs.
+        conditions: How often a reader finds in the generated images what their table says.
     """
 
     reference: str
@@ -87,6 +90,7 @@ class Scorecard:
     settings: Mapping[str, Any] = field(default_factory=dict)
     scatter: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict, repr=False)
     explanation: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    conditions: tuple[Agreement, ...] = ()
 
     def __getitem__(self, metric: str) -> Score:
         """The score of all images.
@@ -134,6 +138,8 @@ class Scorecard:
         scores = [row.as_dict() for row in self.rows]
         told = {"warnings": list(self.all_warnings), "settings": dict(self.settings)}
         parts = {"frd_explanation": [{"part": name, "share": share} for name, share in self.explanation]}
+        if self.conditions:
+            parts["conditions"] = [one.as_dict() for one in self.conditions]
         result: dict[str, Any] = plain({**sides, **counts, "scores": scores, **told, **parts})
         return result
 
@@ -167,6 +173,7 @@ class Scorecard:
             f"{row.column} {row.group}, {row.metric}: {row.reason}" for row in self.rows if row.column and row.reason
         ]
         blocks += ["\n".join(missing)] if missing else []
+        blocks += [text_table(HEADS, agreement_rows(self.conditions))] if self.conditions else []
         return "\n\n".join(blocks) + "\n\n↓ lower is better, ↑ higher, = like the floor; floor: real against real\n"
 
     def __str__(self) -> str:

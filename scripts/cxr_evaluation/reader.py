@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from phantom_classifier.network import Network, standardised
+from phantom_classifier.network import new_network, standardised
 from phantom_classifier.training import Training, predict, train
 
 from synth.core.errors import InputError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cxr_evaluation.pictures import Pictures
+    from synth.metrics.readers.network import Network
 
 __all__ = ["Reader"]
 
@@ -59,7 +60,7 @@ class Reader:
             path.parent.mkdir(parents=True, exist_ok=True)
             train(shown.films(), Training(epochs, 32, 3e-3, epochs, 0, threads), path)
         torch.set_num_threads(threads)
-        network = Network()
+        network = new_network()
         network.load_state_dict(torch.load(path, weights_only=True)["weights"])
         network.eval()
         values = _features(network, shown.images)

@@ -10,7 +10,7 @@ import torch
 from bench_drr_peers.tables import table
 
 from phantom_classifier.design import AGE_GROUPS, CLASSES, SIDED
-from phantom_classifier.network import Network
+from phantom_classifier.network import new_network
 from phantom_classifier.scoring import Area, area_with_interval, elsewhere, restored, widened
 from phantom_classifier.training import predict, truth
 from synth.core.seeds import sample_generator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phantom_classifier.films import Films
+    from synth.metrics.readers.network import Network
 
     Scores = dict[str, NDArray[np.float64]]
 
@@ -39,7 +40,7 @@ def report(folder: Path, films: Films, *, threads: int, bootstraps: int) -> str:
     if not path.exists():
         raise ValueError(f"{path} is not there: run train first")
     saved = torch.load(path, weights_only=True)
-    network = Network()
+    network = new_network()
     network.load_state_dict(saved["weights"])
     test = _Test(network, films, bootstraps)
     recipe = json.loads((folder / "recipe.json").read_text())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from phantom_classifier.design import AGE_GROUPS, CLASSES
-from phantom_classifier.network import SIDES, SIGNS, Network, standardised
+from phantom_classifier.network import SIDES, SIGNS, new_network, standardised
 from phantom_classifier.scoring import area_under_curve
 from synth.core.files import atomic_path
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phantom_classifier.films import Films
+    from synth.metrics.readers.network import Network
 
 _CELL = 8  # pixels of a film to a cell of a map
 _COVERED = 0.15  # share of a cell that a finding takes where the map should show it
@@ -106,7 +107,7 @@ def train(films: Films, settings: Training, path: Path) -> None:
     torch.manual_seed(settings.seed)
     torch.use_deterministic_algorithms(True)
     order = np.random.default_rng(settings.seed)
-    targets, network = Targets.of(films), Network().to(memory_format=torch.channels_last)
+    targets, network = Targets.of(films), new_network().to(memory_format=torch.channels_last)
     training, validation = films.of("train"), films.of("validation")
     found = np.array([row["role"] == "found" for row in films.rows])
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.rate, weight_decay=0.03)

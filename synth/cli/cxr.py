@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.progress import progress
-from synth.core.errors import InputError
+from synth.cli.prompts import read_interval, read_prompts
 
 if TYPE_CHECKING:
     from synth.dataset.folder import ImageFormat
 
 __all__ = ["command"]
-
-_PROMPT_COLUMNS = ("prompt", "text")
 
 
 class _Precision(StrEnum):
@@ -88,7 +85,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw chest radiographs of prompts, with masks, by our model or by a Stable-Diffusion-style one."""
-    texts = _texts(prompt or [], prompts)
+    texts = read_prompts(prompt or [], prompts)
     from synth.metrics.extractors.protocol import import_optional
 
     import_optional("diffusers", "synth cxr", ["torch", "diffusers", "transformers"])
@@ -103,7 +100,7 @@ def command(
     settings = Settings(
         steps,
         guidance,
-        _interval(guidance_interval),
+        read_interval(guidance_interval),
         negative,
         strength,
         size,
@@ -130,41 +127,3 @@ def command(
     result = {"output": str(output), "prompts": len(texts), "images": job.n_samples, "model_hash": source.model.digest}
     said = f"{len(texts)} prompt{'' if len(texts) == 1 else 's'}"
     print(json.dumps(result) if as_json else f"{job.n_samples} radiographs of {said} in {output}")
-
-
-def _texts(given: list[str], file: Path | None) -> list[str]:
-    """All prompts.
-
-    Raises:
-        InputError: There is none, or the file cannot be read.
-    """
-    texts = [" ".join(text.split()) for text in (*given, *(_read(file) if file is not None else ()))]
-    if not texts:
-        raise InputError("no prompt: give --prompt TEXT or --prompts FILE")
-    return texts
-
-
-def _read(file: Path) -> list[str]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            if file.suffix.lower() != ".csv":
-                return [line for line in stream.read().splitlines() if line.strip()]
-            reader = csv.DictReader(stream, restval="")
-            column = next((name for name in _PROMPT_COLUMNS if name in (reader.fieldnames or ())), None)
-            if column is None:
-                raise InputError(f"{file}: no column prompt or text; it has {', '.join(reader.fieldnames or ())}")
-            return [row[column] for row in reader]
-    except OSError as error:
-        raise InputError(f"{file}: cannot read ({error.strerror or error})") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: cannot read the prompts ({error})") from error
-
-
-def _interval(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"--guidance-interval {text}: give two times, such as 0.2,0.8") from error
-    return low, high

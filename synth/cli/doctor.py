@@ -36,16 +36,19 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print the resu
     from synth.kernels import _cuda
     from synth.kernels.lerp import HAS_AVX512
     from synth.kernels.threads import thread_count
+    from synth.metrics.readers.phantoms import FILES, WEIGHTS
 
     gpu = _cuda.unavailable()
     found = {name: _version(name) for name in _EXTRAS}
+    reader = all((WEIGHTS / name).is_file() for name in FILES)
     if as_json:
-        machine = {"python": platform.python_version(), "threads": thread_count(), "avx512": HAS_AVX512}
-        print(json.dumps({"radsynth": synth.__version__, **machine, "gpu": not gpu, "packages": found}))
+        machine = {"python": platform.python_version(), "threads": thread_count(), "avx512": HAS_AVX512, "gpu": not gpu}
+        print(json.dumps({"radsynth": synth.__version__, **machine, "reader": reader, "packages": found}))
         return
     print(f"radsynth {synth.__version__}, Python {platform.python_version()}, {sys.platform}")
     print(f"CPU      {thread_count()} of {os.cpu_count()} cores, {'with' if HAS_AVX512 else 'without'} AVX-512")
     print(f"GPU      {f'no: {gpu}' if gpu else 'yes'}")
+    print(f"reader   {'phantoms' if reader else 'absent: scripts/train_reader.py makes one'}")
     for name, version in found.items():
         print(f"{name:<13}{version or f'absent: pip install radsynth[{_EXTRAS[name]}]'}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,9 @@ def command(
     training: Annotated[
         Path | None, typer.Option(metavar="TRAIN", help="What the generator was trained on, to find copies of.")
     ] = None,
+    reader: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Check what the table says: phantoms, or a reader's folder.")
+    ] = None,
     delete_rejected: Annotated[
         bool, typer.Option("--delete-rejected", help="Remove refused images from DIR once the reports are written.")
     ] = False,
@@ -40,6 +44,8 @@ def command(
     from synth.metrics.images.sets import ImageSet
 
     asked = Policy() if policy is None else read_policy(policy)
+    if reader is not None:
+        asked = replace(asked, reader=reader)
     _check_place(output, folder, reference, *([training] if training else []))
     if delete_rejected:
         if output is None:

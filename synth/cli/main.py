@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 import synth
-from synth.cli import cxr, dataset, doctor, drr, gate, lowdose, phantom, plan, report, score, train
+from synth.cli import ct, cxr, dataset, doctor, drr, gate, lowdose, phantom, plan, report, score, train
 from synth.core.errors import SynthError
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ app.command("drr")(drr.command)
 app.command("phantom")(phantom.command)
 app.command("lowdose")(lowdose.command)
 app.command("cxr")(cxr.command)
+app.command("ct")(ct.command)
 app.add_typer(train.app, name="train")
 app.command("plan")(plan.command)
 app.command("dataset")(dataset.command)

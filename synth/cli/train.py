@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synth.cli import train_ct
 from synth.core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from synth.diffusion.training.any_recipe import StableRecipe
     from synth.diffusion.training.recipe import Recipe
+    from synth.diffusion.training.rehearsal import StageCost
 
-__all__ = ["app", "cxr"]
+__all__ = ["app", "cxr", "print_costs"]
 
 app = typer.Typer(help="Train a generative model.", no_args_is_help=True)
 
@@ -86,6 +90,11 @@ def _tell_cost(recipe: Recipe | StableRecipe, *, as_json: bool) -> None:
         print(json.dumps({"recipe": recipe.model_dump(mode="json"), "cost": [asdict(cost) for cost in costs]}))
         return
     print(recipe.as_yaml())
+    print_costs(costs)
+
+
+def print_costs(costs: Iterable[StageCost]) -> None:
+    """A line a stage."""
     for cost in costs:
         told: dict[str, Any] = asdict(cost)
         print(
@@ -94,3 +103,6 @@ def _tell_cost(recipe: Recipe | StableRecipe, *, as_json: bool) -> None:
                 **told, state=cost.state_bytes / 1e6, peak=cost.peak_bytes / 1e6
             )
         )
+
+
+train_ct.register(app)

@@ -137,6 +137,7 @@ class ScanSample:
         maps: Name of a map ("total", "parts", "findings") → the map, on the CT's grid.
         record: What is said of it.
         measures: Further columns of its row.
+        views: Radiographs of it, each of another view; their indices are the CT's.
     """
 
     index: int
@@ -144,3 +145,4 @@ class ScanSample:
     maps: Mapping[str, Labels]
     record: Record
     measures: Mapping[str, float] = field(default_factory=dict)
+    views: tuple[Sample, ...] = ()

@@ -6,7 +6,7 @@
       rejected.csv                a row an image that a gate refused, where there is a gate
       images/00/00000042.png      or .dcm; sub-folder = index // 10000
       masks/annotations.json      COCO, where the samples have masks; masks/00/00000042.dcm as DICOM segmentations
-      volumes/00/00000042.nii.gz  CTs instead of images, with
+      volumes/00/00000042.nii.gz  CTs instead of images, which may have radiographs images/00/00000042_pa.png, with
       masks/00/00000042_total.nii.gz, …_total_labels.csv: every label map with its table of names
       volumes/00/00000042/        or CTs as DICOM series, with masks/00/00000042_total.dcm
       raw/00/00000042.npz         extra arrays, where the samples have them
@@ -277,7 +277,10 @@ class DatasetFolder:
             self._fragments.write(index, encode_empty(index, rejected), empty=True)
             return Written(index, False, refused)
         self.files.check(sample)
-        fragment = encode_fragment(self.files.image_name(index), sample, told, rejected)
+        views = [self.files.view_name(view) for view in getattr(sample, "views", ())]
+        if len(set(views)) < len(views):
+            raise InputError(f"sample {index}: two of its radiographs are of one view")
+        fragment = encode_fragment(self.files.image_name(index), sample, told, rejected, views)
         self.claim()
         self.files.write(sample)
         self._fragments.write(index, fragment, empty=False)
@@ -314,9 +317,10 @@ class DatasetFolder:
         return found[0]
 
     def _annotations(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Of the masks of every image, its index and COCO's annotation."""
+        """Of the masks of every image, its id and COCO's annotation."""
         for index in range(self.n_samples):
-            yield from ((index, one) for one in read_fragment(self._fragment(index))[1])
+            for one in read_fragment(self._fragment(index))[1]:
+                yield one.pop("image", index), one
 
 
 def _libraries(shards: Shards | None, *, segmentations: bool) -> list[str]:

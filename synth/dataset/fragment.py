@@ -8,6 +8,7 @@ are many times as long and read only where they are wanted. A head has
     "image"       COCO's entry of the image; absent for CTs and empty places
     "structures"  names of the masks
     "masks"       how many annotations the second line has
+    "views"       of a CT with radiographs: of each "row" and "image"; annotations then name the image that they are of
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def encode_fragment(
     sample: Sample | ScanSample,
     told: Mapping[str, str],
     rejected: Sequence[Mapping[str, str]] = (),
+    names: Sequence[str] | None = None,
 ) -> bytes:
     """The fragment of a sample.
 
@@ -102,6 +104,7 @@ def encode_fragment(
         sample: Image (h, w), uint16; masks (h, w), bool. Or a CT, none of whose maps is in COCO.
         told: Further cells of its row.
         rejected: Rows of rejected.csv that stand with this sample.
+        names: Paths of a CT's views, in order.
 
     Raises:
         InputError: Shapes or dtypes are wrong, the source is a path, or a text is no Unicode.
@@ -114,6 +117,12 @@ def encode_fragment(
         annotations = encode_masks(sample.masks, (height, width))
         head["image"] = {"id": int(sample.index), "file_name": file_name, "width": width, "height": height}
         head["structures"] = sorted({mask.name for mask in sample.masks})
+        head["masks"] = len(annotations)
+    elif sample.views:
+        if names is None or len(names) != len(sample.views):
+            raise InputError(f"sample {sample.index}: {len(sample.views)} views need a file name each")
+        head["views"], annotations = _views(sample, names, told)
+        head["structures"] = sorted({mask.name for view in sample.views for mask in view.masks})
         head["masks"] = len(annotations)
     return _encoded(sample.index, head, rejected, annotations)
 
@@ -150,6 +159,19 @@ def read_fragment(path: Path) -> tuple[Head, list[dict[str, Any]]]:
 def _refuse_path(sample: Sample | ScanSample) -> None:
     if {"/", "\\"} & set(sample.record.source):
         raise InputError(f"sample {sample.index}: source {sample.record.source!r} is a path; give a name")
+
+
+def _views(
+    sample: ScanSample, names: Sequence[str], told: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is said of a CT's radiographs, and the annotations of all their masks."""
+    said, annotations = [], []
+    for number, (name, view) in enumerate(zip(names, sample.views, strict=True)):
+        height, width = _shape(view)
+        image = {"id": sample.index * len(names) + number, "file_name": name, "width": width, "height": height}
+        said.append({"row": metadata_row(name, view) | dict(told), "image": image})
+        annotations += [one | {"image": image["id"]} for one in encode_masks(view.masks, (height, width))]
+    return said, annotations
 
 
 def _shape(sample: Sample) -> tuple[int, int]:

@@ -77,6 +77,11 @@ class SampleFiles:
         """Path of an image relative to the dataset's folder."""
         return f"{self.room}/{numbered(index, self.suffix)}"
 
+    def view_name(self, sample: Sample) -> str:
+        """Path of a radiograph of a CT relative to the dataset's folder: the CT's number and the view."""
+        suffix = ".dcm" if self.image_format == "dicom" else ".png"
+        return f"images/{numbered(sample.index, f'_{sample.record.view.lower()}{suffix}')}"
+
     def check(self, sample: Sample | ScanSample) -> None:
         """Refuses a sample of the other medium.
 
@@ -94,6 +99,8 @@ class SampleFiles:
         """
         if isinstance(sample, ScanSample):
             self._write_maps(sample)
+            for view in sample.views:
+                self._write_view(view)
         else:
             if sample.arrays:
                 write_npz(self.root / "raw" / numbered(sample.index, ".npz"), sample.arrays)
@@ -136,6 +143,13 @@ class SampleFiles:
                 from synth.dataset.writers.dicom_seg import write_ct_seg
 
                 write_ct_seg(self._mask(sample.index, f"_{name}.dcm"), sample, name, uid_seed=self.uid_seed)
+
+    def _write_view(self, view: Sample) -> None:
+        path = self.root / self.view_name(view)
+        if self.image_format == "dicom":
+            write_dx(path, view, uid_seed=self.uid_seed, part=view.record.view)
+        else:
+            write_png(path, view.image)
 
     def _write_image(self, path: Path, sample: Sample | ScanSample, uid_seed: str) -> None:
         if isinstance(sample, ScanSample):

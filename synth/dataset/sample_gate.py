@@ -21,13 +21,16 @@ from synth.core.record import ScanSample
 from synth.dataset.judges import Judges, RealImages, fit_judges
 from synth.dataset.metadata import record_cells
 from synth.dataset.real_images import WHOLE, content_of, image_masks, nameless, scan_masks
-from synth.metrics.alignment.conditions import stated_conditions
+from synth.metrics.alignment.conditions import asked_of
 from synth.metrics.gate.policy import Policy
 from synth.metrics.images.sets import ImageSet, content_hash
 from synth.metrics.images.windowing import resize_to_type
+from synth.metrics.readers.phantoms import find_reader
 from synth.metrics.scoring.inputs import Extraction
 from synth.metrics.verdicts import Verdict, condition_verdicts, organ_verdicts
 from synth.metrics.verdicts.verdict import undecided
+from synth.metrics.volumes.checks import volume_verdicts
+from synth.metrics.volumes.structures import MaskedCt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,7 +61,7 @@ class GateSettings:
         keep_rejected: Whether refused images are kept in rejected/.
         masks: Where the reference's masks are, as `ImageSet.open` has it, for the check of anatomy; default: those that
             a dataset of this toolkit has.
-        reader: Reads conditions in radiographs, to be held against their records; it pickles.
+        reader: Reads conditions in radiographs, to be held against their records; it pickles. Default: the policy's.
     """
 
     reference: Path
@@ -72,6 +75,8 @@ class GateSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.attempts <= _MOST_ATTEMPTS:
             raise InputError(f"gate: attempts must be 1 to {_MOST_ATTEMPTS}, got {self.attempts}")
+        if self.reader is None and self.policy.reader is not None and self.policy.samples.condition:
+            object.__setattr__(self, "reader", find_reader(self.policy.reader))
 
     def recipe(self) -> dict[str, Any]:
         """All that decides the verdicts, as plain JSON: sets of images by their content, without a name or a path.
@@ -84,6 +89,7 @@ class GateSettings:
     @cached_property
     def _recipe(self) -> dict[str, Any]:
         policy = self.policy.as_dict()
+        del policy["reader"]  # told below, by its content
         extractor = policy["extractor"] = Path(self.policy.extractor).name
         if extractor != "radiomics":
             policy["extractor_version"] = self.extraction.find().version_hash
@@ -172,6 +178,7 @@ class SampleGate:
         verdicts += self._by_kind(sample, "anatomy", lambda judge: self._anatomy(judge, sample))
         if isinstance(sample, ScanSample):
             verdicts += self._organs(sample) if rules.organs else []
+            verdicts += self._volume(sample)
         elif self.reader is not None and rules.condition:
             verdicts += self._condition(self.reader, sample, pixels)
         return tuple(verdicts)
@@ -238,8 +245,16 @@ class SampleGate:
         names = {int(value): labels.names[int(value)] for value in found if int(value) in labels.names}
         return organ_verdicts(sample.volume.hu, labels.array, names, expected=self._judges.facts["organs"])
 
+    def _volume(self, sample: ScanSample) -> Iterable[Verdict]:
+        record = sample.record
+        ill = any(finding.name not in ("No Finding", "Support Devices") for finding in record.findings)
+        ct = MaskedCt.of(sample.volume, sample.maps.values(), sex=record.sex, height_cm=record.height_cm, ill=ill)
+        return volume_verdicts(ct, self.policy.samples.volume)
+
     def _condition(self, reader: ConditionReader, sample: Sample, pixels: NDArray[Any]) -> Iterable[Verdict]:
-        stated = stated_conditions([record_cells(sample.record)], reader.attributes)[0]
+        stated = asked_of(reader, [record_cells(sample.record)])[0]
+        if not any(stated.values()):
+            return ()
         read = reader.read([pixels])
         told = {
             attribute: dict(zip(values, map(float, read[attribute][0]), strict=True))

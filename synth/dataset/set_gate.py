@@ -17,6 +17,7 @@ from synth.dataset.view_groups import rows_by_view
 from synth.metrics.gate.gating import gate
 from synth.metrics.gate.result import GateResult, ScoreVerdict
 from synth.metrics.gate.rules import SampleRules
+from synth.metrics.volumes.rules import VolumeRules
 
 if TYPE_CHECKING:
     from synth.dataset.folder import DatasetFolder
@@ -43,14 +44,15 @@ def judge_dataset(folder: DatasetFolder, settings: GateSettings, seed: int) -> G
         InputError: The reference cannot be read.
     """
     policy, real = settings.policy, settings.images()
-    told = replace(policy, extractor=Path(policy.extractor).name)
+    reader = None if policy.reader is None else Path(policy.reader).name
+    told = replace(policy, extractor=Path(policy.extractor).name, reader=reader)
     try:
         fake = dataset_images(folder, policy.resize)
         real, fake, notes = _comparable(real, fake)
         result = gate(
             fake,
             real,
-            replace(policy, samples=_left_to_ask(policy), resize=None),  # both sets are at that size
+            replace(policy, samples=_left_to_ask(policy), resize=None, reader=None),  # both sets are at that size
             training=None if settings.training is None else settings.images("training set"),
             seed=seed,
         )
@@ -79,6 +81,7 @@ def _left_to_ask(policy: Policy) -> SampleRules:
         anatomy=0,
         organs=False,
         condition=0,
+        volume=VolumeRules.none(),
     )
 
 

@@ -33,20 +33,20 @@ def write_tables(
         annotations: Gives the index of an image and COCO's annotation, of every mask; None for no such file.
 
     Returns:
-        How many "samples" there are, of which "views", how many "masks", places that stay "empty", and "refused"
-        samples; zeros are left out.
+        How many "samples" there are, the "views" of all their images, how many "masks", places that stay "empty",
+        and "refused" samples; zeros are left out.
 
     Raises:
         InputError: A table cannot be written.
     """
     columns, structures, counts = _surveyed(heads())
-    rows = (head["row"] for _, head in heads() if "row" in head)
+    rows = (said["row"] for _, head in heads() for said in _said(head))
     metadata.write_csv(root / "metadata.csv", metadata.columns(columns), rows)
     if "gate" in columns or "refused" in counts:
         refused = (row for _, head in heads() for row in head.get("rejected", ()))
         metadata.write_csv(root / "rejected.csv", metadata.REJECTED_COLUMNS, refused)
     if structures and annotations is not None:
-        images = (head["image"] for _, head in heads() if "image" in head)
+        images = (said["image"] for _, head in heads() for said in _said(head) if "image" in said)
         coco.write_annotations(root / "masks" / "annotations.json", images, structures, annotations())
     return counts
 
@@ -61,9 +61,19 @@ def _surveyed(heads: Iterator[tuple[int, Head]]) -> tuple[set[str], set[str], di
         numbers["refused"] += len(head.get("rejected", ()))
         numbers["empty"] += "row" not in head
         if "row" in head:
-            columns.update(head["row"])
+            for said in _said(head):
+                columns.update(said["row"])
+                views[said["row"]["view"]] += 1
+            numbers["samples"] += 1
             structures.update(head.get("structures", ()))
-            views[head["row"]["view"]] += 1
             numbers["masks"] += head.get("masks", 0)
+    samples = numbers.pop("samples", 0)
     counts = {key: value for key, value in numbers.items() if value}
-    return columns, structures, {"samples": views.total(), "views": dict(views), **counts}
+    return columns, structures, {"samples": samples, "views": dict(views), **counts}
+
+
+def _said(head: Head) -> Iterator[Head]:
+    """What is said of a place's images: of the sample itself, and of the radiographs of a CT."""
+    if "row" in head:
+        yield head
+        yield from head.get("views", ())

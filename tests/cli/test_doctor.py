@@ -38,6 +38,7 @@ def test_text_names_the_machine(run: Callable[..., Result], monkeypatch: pytest.
     lines = dict(line.split(maxsplit=1) for line in result.out.splitlines())
     assert lines["radsynth"].startswith(f"{synth.__version__}, Python {sys.version_info.major}.")
     assert "cores" in lines["CPU"]
+    assert lines["reader"] == "phantoms"
     assert lines["torch"] == "2.9.0"
     assert lines["ray"] == "absent: pip install radsynth[ray]"
 
@@ -48,6 +49,7 @@ def test_json_is_all_of_stdout(run: Callable[..., Result], monkeypatch: pytest.M
     about = json.loads(result.out)
     assert (about["radsynth"], about["threads"]) == (synth.__version__, 3)
     assert isinstance(about["gpu"], bool)
+    assert about["reader"] is True
     assert set(about["packages"]) >= {"cupy", "torch", "xformers"}
 
 

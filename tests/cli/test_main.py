@@ -38,7 +38,7 @@ def python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, **options)
 
 
-COMMANDS = ["drr", "phantom", "lowdose", "cxr", "plan", "dataset", "report", "score", "gate", "doctor", "train"]
+COMMANDS = ["drr", "phantom", "lowdose", "cxr", "ct", "plan", "dataset", "report", "score", "gate", "doctor", "train"]
 
 
 def test_help_lists_the_commands(run: Callable[..., Result]) -> None:

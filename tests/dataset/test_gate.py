@@ -175,7 +175,7 @@ def test_a_ct_is_judged_by_its_organs(tmp_path: Path) -> None:
     for k in range(20):
         folder.write(scan(k))
     folder.finish()
-    rules = {"outlier": 0, "copies": 0.1, "anatomy": 0}
+    rules = {"outlier": 0, "copies": 0.1, "anatomy": 0, "volume": {"hu_range": False, "seams": 0}}
     gate = fitted(settings(reference, policy_from({"samples": rules})), tmp_path / "judges", "volume")
     assert outcomes(gate.judge(scan(50))) == {"copies pixels": "pass", "HU liver": "pass"}
     assert outcomes(gate.judge(scan(51, liver=-500)))["HU liver"] == "fail"

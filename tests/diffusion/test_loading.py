@@ -270,6 +270,18 @@ def test_the_default_and_the_hub(monkeypatch: pytest.MonkeyPatch, models: Path, 
     assert "\n" not in str(error.value)
 
 
+def test_where_weights_lie_in_a_file_does_not_count() -> None:
+    made, moved = (torch.nn.Linear(33, 7) for _ in range(2))
+    for name, weights in made.state_dict().items():
+        place = torch.empty(weights.numel() + 1)[1:].view(weights.shape)
+        getattr(moved, name).data = place.copy_(weights)
+        assert getattr(moved, name).data_ptr() % 64 == 4
+    loading.settle(moved, "cpu", torch.float32)
+    assert not any(one.data_ptr() % 64 or one.requires_grad for one in moved.parameters())
+    one = torch.randn(1, 33)
+    assert torch.equal(made(one), moved(one))
+
+
 def test_devices_and_precisions(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("cpu") == "cpu"
     with pytest.raises(InputError, match="--device cuda:99"):

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from synth.core.errors import InputError
 from synth.core.strict import RecipePath, Strict
+from synth.dataset.recipe.ct_spec import CtSpec
 from synth.dataset.recipe.cxr_spec import CxrSpec
 from synth.dataset.source import Medium, Source
 
@@ -232,7 +233,7 @@ class PhantomScansSpec(_People):
 
 
 SourceSpec: TypeAlias = Annotated[
-    PhantomRadiographsSpec | CtRadiographsSpec | PhantomScansSpec | CxrSpec, Field(discriminator="kind")
+    PhantomRadiographsSpec | CtRadiographsSpec | PhantomScansSpec | CxrSpec | CtSpec, Field(discriminator="kind")
 ]
 """Any of them, told apart by `kind`."""
 

@@ -91,6 +91,8 @@ class Recipe(Strict):
             raise ValueError("segmentations: are of radiographs with format dicom")
         if self.shards is not None and (self.segmentations or (self.source.medium, self.format) == ("volume", "dicom")):
             raise ValueError("shards: take one file an image; not DICOM series or segmentations")
+        if self.shards is not None and getattr(self.source, "radiographs", None):
+            raise ValueError("shards: do not take CTs with radiographs")
         if self.source.medium == "volume":
             for key in ("views", "size"):
                 if getattr(self, key) is not None:

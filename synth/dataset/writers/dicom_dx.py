@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
     from synth.core.record import Sample
 
@@ -29,7 +30,7 @@ _NOMINAL_FIELD_MM = 430.0
 _CHEST = ("816094009", "SCT", "Chest")
 
 
-def dx_dataset(sample: Sample, *, uid_seed: str) -> Dataset:
+def dx_dataset(sample: Sample, *, uid_seed: str, part: str = "") -> Dataset:
     """A radiograph as a DX object.
 
     Stored values are the image's 16 bits, shown over their full range. The pixel spacing is nominal (430 mm field) and
@@ -41,6 +42,7 @@ def dx_dataset(sample: Sample, *, uid_seed: str) -> Dataset:
             patient's left, 180 = at the back), "secondary_angle_deg" (positive towards the head) and "kvp" are used
             where given; without angles the view's name decides.
         uid_seed: What tells this dataset from others.
+        part: What tells it from other radiographs of the same index, which are of one patient and study.
 
     Raises:
         InputError: The image is not 2D uint16, or the view is unknown.
@@ -49,9 +51,10 @@ def dx_dataset(sample: Sample, *, uid_seed: str) -> Dataset:
         found = f"{sample.image.dtype} {sample.image.shape}"
         raise InputError(f"sample {sample.index}: expected a uint16 image (h, w), got {found}")
     view = view_of(sample.record.view, sample.geometry)
-    instance = ("image", str(sample.index))
+    own = (str(sample.index), part) if part else (str(sample.index),)
+    instance = ("image", *own)
     ds = new_object(DigitalXRayImageStorageForPresentation, instance, sample.record, sample.index, uid_seed=uid_seed)
-    _identify(ds, sample.index, uid_seed)
+    _identify(ds, sample.index, uid_of(uid_seed, "series", *own))
     _describe_image(ds, sample)
     _describe_anatomy(ds, sample)
     _describe_detector(ds, sample)
@@ -61,17 +64,17 @@ def dx_dataset(sample: Sample, *, uid_seed: str) -> Dataset:
     return ds
 
 
-def write_dx(path: Path, sample: Sample, *, uid_seed: str) -> None:
+def write_dx(path: Path, sample: Sample, *, uid_seed: str, part: str = "") -> None:
     """Writes `dx_dataset` as a DICOM file (explicit VR, little endian), atomically; equal input gives equal bytes.
 
     Raises:
         InputError: As `dx_dataset`, or the file cannot be written.
     """
-    save(path, dx_dataset(sample, uid_seed=uid_seed))
+    save(path, dx_dataset(sample, uid_seed=uid_seed, part=part))
 
 
-def _identify(ds: Dataset, index: int, uid_seed: str) -> None:
-    ds.SeriesInstanceUID = uid_of(uid_seed, "series", str(index))
+def _identify(ds: Dataset, index: int, series: UID) -> None:
+    ds.SeriesInstanceUID = series
     ds.SeriesNumber = int(index) + 1
     ds.InstanceNumber = 1
     ds.ContentDate = ds.ContentTime = ""

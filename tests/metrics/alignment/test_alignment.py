@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.core.errors import InputError
-from synth.metrics.alignment.conditions import ConditionReader, agreement_table, stated_conditions
+from synth.metrics.alignment.conditions import ConditionReader, agreement_table, asked_of, stated_conditions
 from synth.metrics.alignment.image_text import alignment_score, cosines, retrieval_rate
 from synth.metrics.alignment.model import ClipModel
 
@@ -81,6 +81,27 @@ def test_what_rows_ask_for():
     assert [row["side:Pleural Effusion"] for row in stated] == ["left", None, None, None]
     with pytest.raises(InputError, match="no column 'race'"):
         stated_conditions(ROWS, {"race": ("A",)})
+
+
+def test_two_findings_of_one_name_on_both_sides_are_bilateral():
+    cells = ['[{"name": "Edema", "laterality": "left"}, {"name": "Edema", "laterality": "right"}]',
+             '[{"name": "Edema", "laterality": "left"}, {"name": "Edema", "laterality": "left"}]',
+             '[{"name": "Edema", "laterality": "left"}, {"name": "Edema"}]']  # fmt: skip
+    stated = stated_conditions([{"finding": cell} for cell in cells], {"side:Edema": ("left", "right", "bilateral")})
+    assert [row["side:Edema"] for row in stated] == ["bilateral", "left", None]
+
+
+def test_a_reader_is_asked_what_the_table_has_and_of_its_own_views():
+    reader = Oracle()
+    reader.views = ("PA", "AP")
+    rows = [{"sex": "F", "View Position": view} for view in ("PA", " ap", "", "LATERAL", "RAO30")]
+    asked = asked_of(reader, rows)
+    assert [row["sex"] for row in asked] == ["F", "F", "F", None, None]
+    assert all(row[name] is None for row in asked for name in ATTRIBUTES if name != "sex")
+    assert asked_of(Oracle(), rows[3:4])[0]["sex"] == "F"
+    assert asked_of(reader, ROWS) == stated_conditions(ROWS, ATTRIBUTES)
+    with pytest.raises(InputError, match="no column"):
+        asked_of(reader, [{"race": "A"}])
 
 
 def test_the_table_of_agreement():

@@ -1,0 +1,1 @@
+"""Text to CT: three-dimensional latent diffusion, with masks."""

@@ -1,0 +1,1 @@
+"""Training of text to CT: autoencoder, base, refiner and control branch."""

@@ -1,0 +1,1 @@
+"""Readers that come with the package: what a radiograph shows, to be held against what its record says."""

@@ -1,0 +1,1 @@
+"""Checks of single CTs with masks, and CTs as sets of slices."""

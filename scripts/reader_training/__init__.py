@@ -1,0 +1,1 @@
+"""The parts of train_reader.py: radiographs, teaching, calibration, the card."""
