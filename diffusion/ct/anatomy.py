@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from scipy import ndimage
 
 from synth.core.errors import InputError
 from synth.core.volume import Labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["centred_affine", "masks_of", "on_grid"]
+__all__ = [
+    "THIN",
+    "anatomy_on_grid",
+    "centred_affine",
+    "doublings",
+    "halved_masks",
+    "keep_within_lungs",
+    "masks_of",
+    "masks_on_grid",
+    "on_grid",
+]
+
+THIN = ("lung_airways", "lung_vessels")
+"""Masks of what is often narrower than a voxel."""
+
+_LEAST, _LEAST_THIN = 4, 2
+"""Of the eight voxels that become one, how many a mask has to have; thin ones hang together with fewer."""
+_Number = TypeVar("_Number", bound=np.generic)
+_MOST_DOUBLINGS = 4
+_TIE = 1e-6  # voxels
+_HILUM_MM = 12.0  # vessels farther from the lungs, their hollows filled, are the mediastinum's
 
 # Names by which a mask is known besides its own: TotalSegmentator's, and those of the phantoms' maps of parts.
 _MEMBERS: Mapping[str, tuple[str, ...]] = {
@@ -73,18 +95,103 @@ def on_grid(labels: Labels, size: Sequence[int], affine: NDArray[np.float64]) ->
         size: (z, y, x) voxels.
         affine: (4, 4), voxel (x, y, z, 1) → LPS, mm.
     """
-    nz, ny, nx = size
-    to_index = np.linalg.inv(labels.affine) @ affine
-    y, x = np.meshgrid(np.arange(ny), np.arange(nx), indexing="ij")
-    in_plane = to_index[:3, 0, None, None] * x + to_index[:3, 1, None, None] * y + to_index[:3, 3, None, None]
-    array = np.zeros((nz, ny, nx), labels.array.dtype)
-    most = np.array(labels.shape[::-1])[:, None, None]
-    for z in range(nz):
-        at = np.floor(in_plane + to_index[:3, 2, None, None] * z + 0.5).astype(np.int64)
-        inside = ((at >= 0) & (at < most)).all(axis=0)
-        i, j, k = at[:, inside]
-        array[z][inside] = labels.array[k, j, i]
-    return Labels(array, affine, labels.names, labels.name)
+    slabs = _nearest(labels.array[None], np.linalg.inv(labels.affine) @ affine, size, 1)
+    return Labels(np.concatenate([slab[0] for slab in slabs]), affine, labels.names, labels.name)
+
+
+def anatomy_on_grid(
+    labels: Labels, names: Sequence[str], size: Sequence[int], affine: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(m, z, y, x): the masks of a map on another grid, made as those that networks are trained with.
+
+    Args:
+        labels: The map.
+        names: Of masks.
+        size: (z, y, x) voxels of the grid.
+        affine: (4, 4) of the grid.
+
+    Raises:
+        InputError: The map has labels of none of them.
+    """
+    masks = masks_of(labels, names)
+    keep_within_lungs(masks, names, labels.affine)
+    return masks_on_grid(masks, names, labels.affine, size, affine)
+
+
+def masks_on_grid(
+    masks: NDArray[np.bool_],
+    names: Sequence[str],
+    source: NDArray[np.float64],
+    size: Sequence[int],
+    affine: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """(m, z, y, x) on another grid: the nearest voxels on one as fine as the masks', halved until it is that grid.
+
+    So the masks of a coarse grid are the same whether they come straight from a file or from finer grids by
+    `halved_masks`.
+
+    Args:
+        masks: (m, z, y, x), outside of which there is nothing.
+        names: Theirs.
+        source: (4, 4), their voxel (x, y, z, 1) → LPS, mm.
+        size: (z, y, x) voxels of the grid.
+        affine: (4, 4) of the grid.
+    """
+    times = doublings(source, affine)
+    factor = 2**times
+    within = np.diag([1 / factor, 1 / factor, 1 / factor, 1.0])
+    within[:3, 3] = (1 / factor - 1) / 2
+    made = np.empty((len(masks), *size), np.bool_)
+    fine = [factor * side for side in size]
+    for z, slab in enumerate(_nearest(masks, np.linalg.inv(source) @ affine @ within, fine, factor)):
+        for _ in range(times):
+            slab = halved_masks(slab, names)
+        made[:, z] = slab[:, 0]
+    return made
+
+
+def doublings(source: NDArray[np.float64], affine: NDArray[np.float64]) -> int:
+    """How often a grid is to be doubled to be about as fine as another, its source."""
+    steps = np.linalg.norm((np.linalg.inv(source) @ affine)[:3, :3], axis=1)
+    return min(max(round(math.log2(steps.max())), 0), _MOST_DOUBLINGS)
+
+
+def halved_masks(masks: NDArray[np.bool_], names: Sequence[str]) -> NDArray[np.bool_]:
+    """(m, z / 2, y / 2, x / 2): what has enough of the eight voxels that become one; fewer are enough for THIN ones.
+
+    Args:
+        masks: (m, z, y, x), even sides.
+        names: Theirs.
+    """
+    m, z, y, x = masks.shape
+    counts = masks.reshape(m, z // 2, 2, y // 2, 2, x // 2, 2).sum((2, 4, 6), dtype=np.uint8)
+    least = np.array([_LEAST_THIN if name in THIN else _LEAST for name in names], np.uint8)
+    enough: NDArray[np.bool_] = counts >= least[:, None, None, None]
+    return enough
+
+
+def keep_within_lungs(masks: NDArray[np.bool_], names: Sequence[str], affine: NDArray[np.float64]) -> None:
+    """Takes the mediastinum's part from the lungs' vessels, in place; without lobes nothing is known of it.
+
+    Args:
+        masks: (m, z, y, x).
+        names: Theirs.
+        affine: (4, 4) of their grid.
+    """
+    lobes = np.logical_or.reduce(masks[["lobe" in name for name in names]])
+    if "lung_vessels" not in names or not lobes.any():
+        return
+    mm = np.linalg.norm(affine[:3, 2::-1], axis=0)  # along z, y, x
+    margin = np.ceil(_HILUM_MM / mm).astype(int) + 1
+    box = tuple(
+        slice(max(found.start - edge, 0), found.stop + edge)
+        for found, edge in zip(ndimage.find_objects(lobes.astype(np.uint8))[0], margin, strict=True)
+    )
+    grown = ndimage.distance_transform_edt(~lobes[box], sampling=mm) <= _HILUM_MM
+    closed = ndimage.distance_transform_edt(np.pad(grown, 1), sampling=mm)[1:-1, 1:-1, 1:-1] > _HILUM_MM
+    inside = np.zeros_like(lobes)
+    inside[box] = closed | lobes[box]
+    masks[names.index("lung_vessels")] &= inside
 
 
 def centred_affine(affine: NDArray[np.float64], size: Sequence[int], labels: Labels) -> NDArray[np.float64]:
@@ -98,6 +205,25 @@ def centred_affine(affine: NDArray[np.float64], size: Sequence[int], labels: Lab
     moved = affine.copy()
     moved[:3, 3] += _middle(labels.affine, labels.shape) - _middle(affine, size)
     return moved
+
+
+def _nearest(
+    arrays: NDArray[_Number], to_index: NDArray[np.float64], size: Sequence[int], thick: int
+) -> Iterator[NDArray[_Number]]:
+    """Slabs (k, thick, y, x) of a grid, whose voxels (x, y, z, 1) are brought to those of arrays (k, z, y, x)."""
+    nz, ny, nx = size
+    y, x = np.meshgrid(np.arange(ny), np.arange(nx), indexing="ij")
+    in_plane = to_index[:3, 0, None, None] * x + to_index[:3, 1, None, None] * y + to_index[:3, 3, None, None]
+    most = np.array(arrays.shape[:0:-1])[:, None, None]
+    for first in range(0, nz, thick):
+        slab = np.zeros((len(arrays), thick, ny, nx), arrays.dtype)
+        for z in range(first, first + thick):
+            # A point between two voxels belongs to the farther one, whatever the rounding of its place.
+            at = np.floor(in_plane + to_index[:3, 2, None, None] * z + (0.5 + _TIE)).astype(np.int64)
+            inside = ((at >= 0) & (at < most)).all(axis=0)
+            i, j, k = at[:, inside]
+            slab[:, z - first, inside] = arrays[:, k, j, i]
+        yield slab
 
 
 def _middle(affine: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import torch
 
 from synth.core.errors import InputError
 from synth.core.volume import Labels
-from synth.diffusion.ct.anatomy import centred_affine, masks_of, on_grid
+from synth.diffusion.ct.anatomy import anatomy_on_grid, centred_affine, on_grid
 from synth.diffusion.ct.channels import label_map
 from synth.diffusion.ct.generate import Drawn
 from synth.diffusion.ct.grid import CtGrid
@@ -109,8 +109,8 @@ class OwnModel:
         """(n, structures, z, y, x)."""
         if not self.controls:
             raise InputError("masks: this model takes none; give one with a control branch, or leave them out")
-        maps = [on_grid(one, grid.size, affine) for one, affine in zip(anatomy, affines, strict=True)]
-        return np.stack([masks_of(one, self.controls) for one in maps])
+        pairs = zip(anatomy, affines, strict=True)
+        return np.stack([anatomy_on_grid(one, self.controls, grid.size, affine) for one, affine in pairs])
 
 
 @dataclass(frozen=True, eq=False)

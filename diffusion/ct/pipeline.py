@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,10 @@ import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.utils import BaseOutput
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool3d
 from transformers import PreTrainedTokenizerFast
 
 from synth.core.errors import InputError
+from synth.diffusion.ct.anatomy import halved_masks
 from synth.diffusion.ct.autoencoder import CtAutoencoder
 from synth.diffusion.ct.control import CtControl
 from synth.diffusion.ct.grid import grid_of
@@ -175,7 +175,7 @@ class CtPipeline(DiffusionPipeline):
         few, fewer = self._steps("steps", steps), self._steps("refine_steps", refine_steps)
         task = self._task(asked, _conditions(negative_prompt), grid.at(0), own_seeds)
         if masks is not None:
-            task = replace(task, masks=self._control(masks, (len(asked), *grid.size), grid.at(0).size))
+            task = replace(task, masks=self._control(masks, len(asked), grid))
         told = _Told(progress, len(asked) * (few + grid.finer * fewer))
         stages, rows = self._stages(tile, fewer), microbatch or self.rows
         denoiser = Denoiser(self.transformer, self.control, self.scheduler, self._guidance(guidance))
@@ -258,16 +258,18 @@ class CtPipeline(DiffusionPipeline):
             encode([negative]).to(device).expand(n, -1),
         )
 
-    def _control(self, masks: NDArray[np.bool_], wanted: tuple[int, ...], base: tuple[int, int, int]) -> Tensor:
-        """(n, structures, *base): 1 where at least half of what becomes a voxel of the base is in the mask."""
+    def _control(self, masks: NDArray[np.bool_], n: int, grid: CtGrid) -> Tensor:
+        """(n, structures, z, y, x) of the base, 1 in the mask: as training makes them of finer ones."""
         if self.control is None:
             raise InputError("masks: this model has no control branch; train one, or leave the masks out")
-        shape = (wanted[0], len(self.control.config.names), *wanted[1:])
+        names = self.control.config.names
+        shape = (n, len(names), *grid.size)
         if masks.shape != shape:
             raise InputError(f"masks: expected an array of shape {shape}, got {masks.shape}")
-        like = next(self.control.parameters())
-        shares = torch.cat([adaptive_avg_pool3d(torch.from_numpy(one)[None].float(), base) for one in masks])
-        return (shares >= 0.5).to(like)
+        base = np.empty((n, len(names), *grid.at(0).size), np.bool_)
+        for one, coarse in zip(masks, base, strict=True):
+            coarse[:] = reduce(lambda fine, _: halved_masks(fine, names), range(grid.finer), one)
+        return torch.from_numpy(base).to(next(self.control.parameters()))
 
     def _stages(self, tile: int | None, steps: int) -> Stages:
         voxels, unit = self.tile(tile), self.vae.factor

@@ -131,7 +131,8 @@ def test_what_is_wrong_is_told_in_one_line(
 def test_the_examples_are_recipes() -> None:
     from synth.diffusion.training.any_recipe import read_recipe
 
-    paths = sorted((REPOSITORY / "examples" / "train").glob("*.yaml"))
+    recipes = (REPOSITORY / "examples" / "train").glob("*.yaml")
+    paths = sorted(path for path in recipes if path.stem != "ct")  # that one has a recipe of its own kind
     assert len(paths) >= 3
     for path in paths:
         read_recipe(path)

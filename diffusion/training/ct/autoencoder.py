@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from synth.core.errors import InputError
 from synth.core.strict import Strict
+from synth.diffusion.ct.anatomy import THIN
 from synth.diffusion.ct.autoencoder import CtAutoencoder
 from synth.diffusion.ct.channels import MASKS
 from synth.diffusion.training.autoencoder import frozen_features
 from synth.diffusion.training.critic import PatchCritic, adaptive_weight, hinge
 from synth.diffusion.training.ct.look import pictured, slices
 from synth.diffusion.training.ct.patches import DRAWS, fixed_patches, random_patches
-from synth.diffusion.training.ct.reading import THIN
 from synth.diffusion.training.finishing import finish, finished, load_model, seeded
 from synth.diffusion.training.look import chosen, psnr
 from synth.diffusion.training.loop import train
@@ -60,7 +60,8 @@ class CtAutoencoderSettings(StageSettings):
         patch: Voxels of a side of the crops that are trained on.
         gradient: Weight of the differences between neighbours, at three scales, beside L1.
         kl: Weight of the divergence of latents from a standard normal, nats a latent number.
-        masks: Weight of the masks' cross-entropy and overlap, beside the CT's.
+        masks: Weight of the masks' cross-entropy and overlap, beside the CT's. Both are means over all masks, so that
+            one counts for little: much below 1, small ones such as findings are hardly learnt.
         thin: How many times as much masks of airways and vessels count.
         critic: Weight of a patch discriminator of slices, as a share of the reconstruction's gradient; 0 for none.
         critic_from: Progress at which it sets in.
@@ -73,7 +74,7 @@ class CtAutoencoderSettings(StageSettings):
     patch: int = Field(default=64, ge=8, multiple_of=4)
     gradient: float = Field(default=1.0, ge=0)
     kl: float = Field(default=1e-4, ge=0)
-    masks: float = Field(default=0.2, ge=0)
+    masks: float = Field(default=1.0, ge=0)
     thin: float = Field(default=4.0, ge=1)
     critic: float = Field(default=0.0, ge=0)
     critic_from: float = Field(default=0.6, ge=0, le=1)

@@ -12,9 +12,10 @@ import torch
 from numpy.lib.format import open_memmap
 
 from synth.core.files import atomic_path
+from synth.diffusion.ct.anatomy import halved_masks
 from synth.diffusion.ct.channels import MASKS, to_network
 from synth.diffusion.ct.sampling import geometry_of
-from synth.diffusion.training.ct.reading import THIN, Grid, read_example
+from synth.diffusion.training.ct.reading import Grid, read_example
 from synth.diffusion.training.data import split
 from synth.diffusion.training.pixels import key_of
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["CtData", "Level", "halved"]
 
 _TELL = 20  # CTs between two words on progress
-_LEAST, _LEAST_THIN = 4, 2
-"""Of the eight voxels that become one, how many a mask has to have; thin ones hang together with fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,23 +146,15 @@ class CtData:
 
 
 def halved(hu: NDArray[np.int16], masks: NDArray[np.bool_]) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """The same field with voxels twice as large: means of eight, and what masks have enough of them.
+    """The same field with voxels twice as large: means of eight, and `halved_masks`.
 
     Args:
         hu: (z, y, x), even sides.
         masks: (m, z, y, x), see MASKS.
     """
-    mean = _eighths(hu[None].astype(np.int32))[0] / 8
-    counts = _eighths(masks.astype(np.uint8))
-    least = np.array([_LEAST_THIN if name in THIN else _LEAST for name in MASKS])
-    return np.rint(mean).astype(np.int16), counts >= least[:, None, None, None]
-
-
-def _eighths(array: NDArray[np.integer]) -> NDArray[np.integer]:
-    """(k, z, y, x) → sums over 2 × 2 × 2 voxels."""
-    k, z, y, x = array.shape
-    sums: NDArray[np.integer] = array.reshape(k, z // 2, 2, y // 2, 2, x // 2, 2).sum((2, 4, 6), dtype=array.dtype)
-    return sums
+    z, y, x = (side // 2 for side in hu.shape)
+    mean = hu.reshape(z, 2, y, 2, x, 2).sum((1, 3, 5), dtype=np.int32) / 8
+    return np.rint(mean).astype(np.int16), halved_masks(masks, MASKS)
 
 
 def _path(folder: Path, what: str, level: int, key: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from synth.core.errors import InputError
 from synth.core.volume import Labels
-from synth.diffusion.ct.anatomy import centred_affine, masks_of, on_grid
+from synth.diffusion.ct.anatomy import centred_affine, halved_masks, masks_of, masks_on_grid, on_grid
 from synth.diffusion.ct.channels import MASKS
 from synth.diffusion.ct.grid import affine_of
 
@@ -63,3 +63,23 @@ def test_a_grid_is_laid_about_the_middle_of_a_map() -> None:
     moved = centred_affine(affine_of(size, (1, 1, 1)), size, labels)
     middle = (moved @ [(8 - 1) / 2, (6 - 1) / 2, (4 - 1) / 2, 1])[:3]
     np.testing.assert_allclose(middle, [100, -50, 7])
+
+
+def test_a_coarse_voxel_needs_half_of_it_or_a_quarter_where_the_mask_is_thin() -> None:
+    names = ("heart", "lung_airways")
+    for filled in range(9):
+        masks = np.zeros((2, 8), np.bool_)
+        masks[:, :filled] = True
+        assert halved_masks(masks.reshape(2, 2, 2, 2), names).ravel().tolist() == [filled >= 4, filled >= 2]
+
+
+def test_masks_come_to_a_coarse_grid_alike_directly_and_by_finer_ones() -> None:
+    masks = np.random.default_rng(0).random((2, 24, 16, 32)) < 0.3
+    names, source = ("bones", "lung_vessels"), affine_of(masks.shape[1:], (1.5, 1.5, 1.5))
+    halves = halved_masks(masks, names)
+    for mm, size, expected in ((3.0, (12, 8, 16), halves), (6.0, (6, 4, 8), halved_masks(halves, names))):
+        assert expected.any((1, 2, 3)).all()
+        found = masks_on_grid(masks, names, source, size, affine_of(size, (mm,) * 3))
+        np.testing.assert_array_equal(found, expected)
+    same = masks_on_grid(masks, names, source, masks.shape[1:], source)
+    np.testing.assert_array_equal(same, masks)

@@ -11,7 +11,7 @@ import torch
 from synth.core.errors import InputError
 from synth.core.volume import Labels
 from synth.diffusion.ct import own_model
-from synth.diffusion.ct.anatomy import masks_of, on_grid
+from synth.diffusion.ct.anatomy import anatomy_on_grid
 from synth.diffusion.ct.channels import MASKS, label_map
 from synth.diffusion.ct.generate import Asked, Settings, generate
 from synth.diffusion.ct.grid import affine_of
@@ -71,7 +71,7 @@ def test_anatomy_is_followed_where_it_lies(model: CtModel) -> None:
     (made,) = generate(model, asked)
     middle = made.drawn.affine @ [7.5, 7.5, 7.5, 1]
     np.testing.assert_allclose(middle[:3], [10, 20, -30])
-    masks = masks_of(on_grid(heart(), (16, 16, 16), made.drawn.affine), MASKS)
+    masks = anatomy_on_grid(heart(), MASKS, (16, 16, 16), made.drawn.affine)
     direct = pipeline(control=True)(PROMPTS[0], seeds=[1], masks=masks[None])
     np.testing.assert_array_equal(made.drawn.hu, direct.hu[0])
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from synth.core.errors import InputError
+from synth.diffusion.ct.anatomy import halved_masks
 from synth.diffusion.ct.channels import MASKS, to_network
 from synth.diffusion.ct.pipeline import CtPipeline
 from synth.diffusion.ct.stages import Stages, enlarged
@@ -79,9 +80,12 @@ def test_masks_are_asked_for_on_the_grid_of_the_volume(pipe: CtPipeline) -> None
     coarse = np.zeros((1, len(MASKS), 16, 16, 8), np.bool_)
     coarse[0, 5, 4:12, 2:9, 3:6] = True
     fine = coarse.repeat(2, 2).repeat(2, 3).repeat(2, 4)
-    wanted = pipe._control(coarse, (1, 16, 16, 8), (16, 16, 8))
-    assert torch.equal(pipe._control(fine, (1, *FINE), (16, 16, 8)), wanted)
+    wanted = pipe._control(coarse, 1, pipe.grid(coarse.shape[2:]))
+    assert torch.equal(pipe._control(fine, 1, pipe.grid(FINE)), wanted)
     assert torch.equal(wanted, torch.from_numpy(coarse).to(wanted))
+    ragged = np.random.default_rng(0).random(fine.shape) < 0.4
+    halved = halved_masks(ragged[0], MASKS)[None]
+    assert torch.equal(pipe._control(ragged, 1, pipe.grid(FINE)), torch.from_numpy(halved).to(wanted))
 
 
 def test_the_affine_keeps_the_field_of_view(pipe: CtPipeline) -> None:

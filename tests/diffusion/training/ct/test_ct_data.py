@@ -11,6 +11,7 @@ import torch
 from synth.core.errors import InputError
 from synth.core.volume import Labels, Volume
 from synth.core.writing import write_labels, write_volume
+from synth.diffusion.ct.anatomy import anatomy_on_grid
 from synth.diffusion.ct.channels import MASKS
 from synth.diffusion.training.ct.files import CtSource, open_ct_sources
 from synth.diffusion.training.ct.latents import CtLatents
@@ -210,3 +211,21 @@ def test_latents_are_those_of_their_grids(data: CtData) -> None:
     assert float(near.abs().mean()) < 0.15
     crop = fine.crops([3], [(1, 2, 3)], 4)
     assert torch.equal(crop, fine.latents(np.array([3]))[:, :, 1:5, 2:6, 3:7])
+
+
+@pytest.mark.parametrize("mm", [4.0, 2.0])
+def test_masks_to_follow_are_those_that_training_has_seen(tmp_path: Path, mm: float) -> None:
+    hu, labels, parts = body(0)
+    drawn = np.where(parts > 0, parts + 10, labels).astype(np.uint8)
+    seen = Labels(drawn, affine_of(40, mm), LABELS | {value + 10: name for value, name in PARTS.items()})
+    write_volume(tmp_path / "ct.nii.gz", Volume(hu, seen.affine))
+    write_labels(tmp_path / "total.nii.gz", seen)
+    fine = Grid((2 * SIZE,) * 3, (4.0,) * 3)
+    read, masks, _ = read_example(tmp_path / "ct.nii.gz", [tmp_path / "total.nii.gz"], fine)
+    base = halved(read, masks)[1]
+    assert base[[place("lung_airways"), place("lung_vessels"), place("heart")]].any((1, 2, 3)).all()
+    affine = fine.around((seen.affine @ [19.5, 19.5, 18.5, 1])[:3], seen.affine)  # the middle of the lobes
+    np.testing.assert_array_equal(anatomy_on_grid(seen, MASKS, fine.size, affine), masks)
+    coarse = affine @ np.diag([2.0, 2, 2, 1])
+    coarse[:3, 3] += 2.0
+    np.testing.assert_array_equal(anatomy_on_grid(seen, MASKS, (SIZE,) * 3, coarse), base)
